@@ -1,0 +1,44 @@
+# One folder is one library. morsel_library states everything about it: its
+# sources, its tests (one binary a folder), the folders that it may include
+# (DEPENDS, checked by tests/check_tree.py) and the outside libraries (LIBS).
+# A folder's CMakeLists.txt is its statement of dependence.
+
+function(morsel_library name)
+  cmake_parse_arguments(M "" "" "SOURCES;TESTS;DEPENDS;LIBS" ${ARGN})
+  list(TRANSFORM M_DEPENDS PREPEND morsel_)
+  if(M_SOURCES)
+    add_library(morsel_${name} STATIC ${M_SOURCES})
+    set(scope PUBLIC)
+  else()
+    add_library(morsel_${name} INTERFACE)
+    set(scope INTERFACE)
+  endif()
+  target_include_directories(morsel_${name} ${scope} ${PROJECT_SOURCE_DIR}/src)
+  target_link_libraries(morsel_${name} ${scope} ${M_DEPENDS} ${M_LIBS})
+  if(M_TESTS AND MORSEL_TESTS)
+    add_executable(${name}_test ${M_TESTS})
+    target_link_libraries(${name}_test PRIVATE morsel_${name} GTest::gmock
+      GTest::gtest_main)
+    gtest_discover_tests(${name}_test TEST_PREFIX "${name}/"
+      DISCOVERY_MODE PRE_TEST PROPERTIES TIMEOUT 300 LABELS unit)
+  endif()
+endfunction()
+
+# A program: cmd/<source>, built as bin/<name>.
+function(morsel_program name)
+  cmake_parse_arguments(M "" "" "SOURCES;DEPENDS" ${ARGN})
+  list(TRANSFORM M_DEPENDS PREPEND morsel_)
+  add_executable(${name} ${M_SOURCES})
+  target_link_libraries(${name} PRIVATE ${M_DEPENDS})
+  set_target_properties(${name} PROPERTIES
+    RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
+endfunction()
+
+# A fuzz target: fuzz/<name>.cc, with libFuzzer in the preset `fuzz`.
+function(morsel_fuzzer name)
+  cmake_parse_arguments(M "" "" "DEPENDS" ${ARGN})
+  list(TRANSFORM M_DEPENDS PREPEND morsel_)
+  add_executable(${name} ${name}.cc)
+  target_link_libraries(${name} PRIVATE ${M_DEPENDS})
+  target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+endfunction()

@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/config.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cstdlib>
+#include <filesystem>
+#include <sstream>
+#include <toml++/toml.h>
+
+#include "base/bytes.h"
+#include "base/fd.h"
+
+namespace morsel {
+namespace {
+
+using Type = ConfigKey::Type;
+
+constexpr auto kKeys = std::to_array<ConfigKey>({
+    {"state_dir", Type::kText, "",
+     "where state lies; /var/lib/morsel, or below $XDG_STATE_HOME"},
+    {"run_dir", Type::kText, "",
+     "where sockets and attached devices lie; /run/morsel"},
+    {"origin", Type::kText, "",
+     "where images are kept: a folder, or s3://bucket; STATE_DIR/origin"},
+    {"key_file", Type::kText, "",
+     "the key file of the key service; STATE_DIR/key"},
+    {"io_timeout", Type::kSeconds, "60",
+     "how long a read waits for its chunk before it fails with EIO"},
+    {"convert.threads", Type::kInteger, "0",
+     "threads that hash and seal; 0 is one for each core"},
+    {"local_cache.memory_bytes", Type::kSize, "1GiB",
+     "hard limit of the local cache's memory (the arena)"},
+    {"local_cache.origin_requests", Type::kInteger, "16",
+     "requests to the origin in flight at once"},
+    {"local_cache.uid", Type::kInteger, "64642",
+     "user id that the local cache runs as, if started by root"},
+    {"agent.uid", Type::kInteger, "64641",
+     "user id that the agent's child runs as, if started by root"},
+    {"agent.threads", Type::kInteger, "8",
+     "requests of a device that are served at once"},
+    {"overlay.max_bytes", Type::kSize, "16GiB",
+     "the most that a device's writes may take on this machine's disk"},
+});
+
+const ConfigKey* FindKey(std::string_view name) {
+  const auto it = std::find_if(kKeys.begin(), kKeys.end(),
+                               [&](const auto& k) { return k.name == name; });
+  return it == kKeys.end() ? nullptr : &*it;
+}
+
+Result<int64_t> ParseInteger(std::string_view text) {
+  int64_t value = 0;
+  const auto [end, error] =
+      std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size() || value < 0)
+    return MakeError(Code::kInvalid,
+                     "'" + std::string(text) + "' is not a whole number");
+  return value;
+}
+
+Result<double> ParseSeconds(const std::string& text) {
+  char* end = nullptr;
+  const double value = std::strtod(text.c_str(), &end);
+  if (text.empty() || *end != '\0' || !(value >= 0))
+    return MakeError(Code::kInvalid,
+                     "'" + text + "' is not a number of seconds");
+  return value;
+}
+
+Status CheckType(const ConfigKey& key, const std::string& value) {
+  const std::string where = "setting " + std::string(key.name);
+  switch (key.type) {
+    case Type::kText:
+      return Ok();
+    case Type::kInteger:
+      RETURN_IF_ERROR_AS(ParseInteger(value), where);
+      return Ok();
+    case Type::kSize:
+      RETURN_IF_ERROR_AS(ParseSize(value), where);
+      return Ok();
+    case Type::kSeconds:
+      RETURN_IF_ERROR_AS(ParseSeconds(value), where);
+      return Ok();
+  }
+  return Ok();
+}
+
+std::string EnvironmentName(std::string_view key) {
+  std::string name = "MORSEL_";
+  for (const char c : key)
+    name.push_back(c == '.' ? '_' : static_cast<char>(std::toupper(c)));
+  return name;
+}
+
+// A TOML scalar as text.
+std::optional<std::string> ScalarText(const toml::node& node) {
+  if (const auto* text = node.as_string()) return text->get();
+  if (const auto* number = node.as_integer())
+    return std::to_string(number->get());
+  if (const auto* real = node.as_floating_point()) {
+    std::ostringstream out;
+    out << real->get();
+    return out.str();
+  }
+  return std::nullopt;
+}
+
+Status ReadTable(const toml::table& table, const std::string& prefix,
+                 const std::string& path, Config& config) {
+  for (const auto& [key, node] : table) {
+    const std::string name = prefix + std::string(key.str());
+    const std::string where =
+        path + ":" + std::to_string(node.source().begin.line);
+    if (const toml::table* inner = node.as_table()) {
+      RETURN_IF_ERROR(ReadTable(*inner, name + ".", path, config));
+      continue;
+    }
+    const std::optional<std::string> text = ScalarText(node);
+    if (!text)
+      return MakeError(Code::kInvalid, where + ": " + name +
+                                           " must be text or a number");
+    RETURN_IF_ERROR_AS(config.Set(name, *text), where);
+  }
+  return Ok();
+}
+
+Status ReadFile(const std::string& path, Config& config) {
+  ASSIGN_OR_RETURN_AS(const Bytes bytes, ReadWholeFile(path, kMiB),
+                      "config file");
+  try {
+    const toml::table table = toml::parse(AsText(bytes), path);
+    return ReadTable(table, "", path, config);
+  } catch (const toml::parse_error& error) {
+    return MakeError(Code::kInvalid,
+                     path + ":" + std::to_string(error.source().begin.line) +
+                         ": " + std::string(error.description()));
+  }
+}
+
+}  // namespace
+
+std::span<const ConfigKey> Config::Keys() { return kKeys; }
+
+Result<Config> Config::Load(const std::string& path) {
+  Config config;
+  for (const ConfigKey& key : kKeys)
+    config.values_[std::string(key.name)] = key.default_value;
+  const char* named = std::getenv("MORSEL_CONFIG");
+  std::string file = path;
+  if (file.empty() && named != nullptr) file = named;
+  if (!file.empty()) {
+    RETURN_IF_ERROR(ReadFile(file, config));
+  } else if (std::filesystem::exists("/etc/morsel/config.toml")) {
+    RETURN_IF_ERROR(ReadFile("/etc/morsel/config.toml", config));
+  }
+  for (const ConfigKey& key : kKeys) {
+    const std::string variable = EnvironmentName(key.name);
+    if (const char* value = std::getenv(variable.c_str()))
+      RETURN_IF_ERROR_AS(config.Set(key.name, value),
+                         "environment variable " + variable);
+  }
+  return config;
+}
+
+Status Config::Set(std::string_view key, std::string value) {
+  const ConfigKey* known = FindKey(key);
+  if (known == nullptr)
+    return MakeError(Code::kInvalid,
+                     "unknown setting " + std::string(key));
+  RETURN_IF_ERROR(CheckType(*known, value));
+  values_[std::string(key)] = std::move(value);
+  return Ok();
+}
+
+const std::string& Config::Text(std::string_view key) const {
+  const auto it = values_.find(key);
+  CHECK(it != values_.end());
+  return it->second;
+}
+
+int64_t Config::Integer(std::string_view key) const {
+  return ParseInteger(Text(key)).value();
+}
+
+uint64_t Config::SizeBytes(std::string_view key) const {
+  return ParseSize(Text(key)).value();
+}
+
+double Config::Seconds(std::string_view key) const {
+  return ParseSeconds(Text(key)).value();
+}
+
+namespace {
+
+std::string UserFolder(const char* variable, const std::string& fallback) {
+  const char* value = std::getenv(variable);
+  if (value != nullptr && value[0] == '/')
+    return std::string(value) + "/morsel";
+  const char* home = std::getenv("HOME");
+  return std::string(home == nullptr ? "/tmp" : home) + fallback + "/morsel";
+}
+
+}  // namespace
+
+std::string Config::StateDir() const {
+  if (!Text("state_dir").empty()) return Text("state_dir");
+  if (::geteuid() == 0) return "/var/lib/morsel";
+  return UserFolder("XDG_STATE_HOME", "/.local/state");
+}
+
+std::string Config::RunDir() const {
+  if (!Text("run_dir").empty()) return Text("run_dir");
+  if (::geteuid() == 0) return "/run/morsel";
+  return UserFolder("XDG_RUNTIME_DIR", "/.cache");
+}
+
+std::string Config::Origin() const {
+  if (!Text("origin").empty()) return Text("origin");
+  return StateDir() + "/origin";
+}
+
+Result<uint64_t> ParseSize(std::string_view text) {
+  uint64_t value = 0;
+  const auto [end, error] =
+      std::from_chars(text.data(), text.data() + text.size(), value);
+  std::string unit(end, text.data() + text.size());
+  unit.erase(std::remove(unit.begin(), unit.end(), ' '), unit.end());
+  if (unit.size() > 1 && unit.substr(1) == "iB") unit.resize(1);
+  static constexpr std::string_view kUnits = "KMGT";
+  unsigned shift = 0;
+  const size_t index =
+      unit.size() == 1 ? kUnits.find(unit[0] & ~0x20) : std::string::npos;
+  if (index != std::string::npos)
+    shift = 10 * (static_cast<unsigned>(index) + 1);
+  else if (!unit.empty() && unit != "B")
+    return MakeError(Code::kInvalid, "'" + std::string(text) +
+                                         "' is not a size such as 64MiB");
+  if (error != std::errc() || (value << shift) >> shift != value)
+    return MakeError(Code::kInvalid,
+                     "'" + std::string(text) + "' is not a size");
+  return value << shift;
+}
+
+}  // namespace morsel

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+// ChunkSource: the ciphertext of a chunk, from wherever it is nearest. The
+// second of the three interfaces that carry the system.
+//
+// What comes back is borrowed, not copied: a ChunkView points into a cache that
+// may give the memory to another chunk at any moment. So who uses it works
+// into a private buffer first and then asks still_valid(); only if that is
+// true was the work done on the right bytes. Who hashes, copies or fills back
+// does it from his own copy, and asks afterwards.
+//
+// Thread safety: sources are thread-safe; a view is owned by one thread.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <string>
+
+#include "base/bytes.h"
+#include "base/clock.h"
+#include "base/result.h"
+#include "chunk/name.h"
+
+namespace morsel {
+
+struct ChunkRef {
+  ChunkName name;
+  std::string root;            // where the origin keeps it now
+  uint32_t stored_length = 0;  // bytes, a multiple of kPageSize, not 0
+};
+
+enum class Urgency { kDemand, kPrefetch };
+
+struct Want {
+  Deadline deadline;
+  Urgency urgency = Urgency::kDemand;
+  // The part that will be used: a source checks at least these bytes (whole
+  // pages around them) before it returns. Within stored_length.
+  uint32_t offset = 0;
+  uint32_t length = 0;
+};
+
+class ChunkView {
+ public:
+  static constexpr size_t kMaxPieces = 8;
+  // Every piece but the last has this size.
+  static constexpr uint32_t kPieceSize = 64 * 1024;
+
+  // Owns its bytes; always valid.
+  static ChunkView Owned(Bytes bytes);
+  // Borrows pieces under a generation: valid while *generation == expected.
+  ChunkView(const std::array<const std::byte*, kMaxPieces>& pieces,
+            uint32_t length, const std::atomic<uint64_t>* generation,
+            uint64_t expected);
+
+  uint32_t length() const { return length_; }
+  // The longest run of bytes in one piece from `offset` on, up to `length`
+  // bytes. Requires: offset + length within length().
+  ByteSpan Run(uint32_t offset, uint32_t length) const;
+  // A private copy of the whole. Ask still_valid() afterwards.
+  Bytes Copy() const;
+  // False if the memory has been given to another chunk since the view was
+  // made: throw away what was computed from it.
+  bool still_valid() const;
+
+ private:
+  ChunkView() = default;
+
+  Bytes owned_;
+  std::array<const std::byte*, kMaxPieces> pieces_{};
+  uint32_t length_ = 0;
+  bool contiguous_ = false;
+  const std::atomic<uint64_t>* generation_ = nullptr;
+  uint64_t expected_ = 0;
+};
+
+class ChunkSource {
+ public:
+  virtual ~ChunkSource() = default;
+
+  // kNotFound: this source has no such chunk: ask the next tier, or resolve
+  // the record again. kCorrupt: every copy that it has is damaged; discard and
+  // fetch elsewhere. kTimeout: `want.deadline` passed. kUnavailable: it does
+  // not answer. kExhausted: it sheds load.
+  virtual Result<ChunkView> Get(const ChunkRef& ref, const Want& want) = 0;
+};
+
+}  // namespace morsel

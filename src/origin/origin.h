@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+// The origin: what lies under which key of the object store, and how images
+// are published and found (docs/formats.md, "Origin").
+//
+//   roots/<root>/state.json            roots/<root>/salts/<key id>.json
+//   roots/<root>/chunks/<2 hex>/<name> roots/<root>/manifests/<id>
+//   manifests/<id>.json   the record: root, wrapped data keys, sizes
+//   images/<name>/<tag>.json   the pointer: OCI digest, manifest id
+//
+// Publishing order: chunks, manifest, record, pointer. A converter that dies
+// leaves no visible image. Rule: the record alone says where a manifest lives.
+//
+// Thread safety: thread-safe if store and keys are; no state of its own.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/clock.h"
+#include "base/result.h"
+#include "crypto/secret.h"
+#include "keys/key_service.h"
+#include "manifest/manifest.h"
+#include "origin/image_name.h"
+#include "store/object_store.h"
+
+namespace morsel {
+
+// A root that may be written to, with its salt unwrapped.
+struct WritableRoot {
+  std::string id;
+  std::string salt_id;
+  SecretKey salt;
+};
+
+// manifests/<id>.json
+struct ManifestRecord {
+  std::string id;
+  std::string root;  // where the manifest and all its chunks are now
+  std::map<std::string, WrappedKey> wrapped_keys;  // by context
+  uint64_t virtual_size = 0;
+  uint64_t stored_bytes = 0;
+  uint64_t chunk_count = 0;
+};
+
+// images/<name>/<tag>.json
+struct ImagePointer {
+  std::string image_digest;  // "sha256:...", of the OCI manifest
+  std::string manifest_id;
+  int64_t created_unix_seconds = 0;
+};
+
+struct ImageRow {
+  ImageName name;
+  ImagePointer pointer;
+  ObjectInfo info;
+};
+
+struct RootRow {
+  std::string id;
+  std::string state;  // "active", "retired", ...
+  int64_t created_unix_seconds = 0;
+  std::vector<std::string> key_ids;  // who may convert into it
+};
+
+// What a reader needs to open a device.
+struct ResolvedImage {
+  ManifestRecord record;
+  Manifest manifest;
+  std::string image_digest;  // empty for name@id
+};
+
+class Origin {
+ public:
+  Origin(ObjectStore& store, Clock& clock) : store_(store), clock_(clock) {}
+
+  // True if any root exists: then a missing key file is an error.
+  Result<bool> HasRoots();
+  // The active root with its salt; makes the first one. kDenied if the key
+  // was not admitted to it (`morsel roots admit`).
+  Result<WritableRoot> OpenActiveRoot(KeyService& keys);
+  Result<std::vector<RootRow>> ListRoots();
+  // Wraps the salt of `root_id` for `admitted`. kDenied if `keys` cannot
+  // unwrap it; kNotFound.
+  Status AdmitKey(const std::string& root_id, KeyService& keys,
+                  KeyService& admitted);
+
+  // Which of the chunks are stored: true for present.
+  Result<bool> HasChunk(const std::string& root, const ChunkName& name);
+  // Ok also if it was there already; `*was_absent` says which.
+  Status PutChunk(const std::string& root, const ChunkName& name,
+                  ByteSpan ciphertext, bool* was_absent);
+  // Stores the manifest, then its record (merging `wrapped` into one that
+  // exists). kExists never.
+  Status PublishManifest(const std::string& root, const Manifest& manifest,
+                         const std::string& context,
+                         const WrappedKey& wrapped);
+  // Makes `name` show the manifest: the moment of publication.
+  Status PublishPointer(const ImageName& name, const ImagePointer& pointer);
+
+  // kNotFound; kCorrupt (the manifest's bytes are not those of its id).
+  Result<ResolvedImage> Resolve(const ImageName& name);
+  Result<ManifestRecord> ReadRecord(const std::string& manifest_id);
+  // kNotFound.
+  Result<ImagePointer> ReadPointer(const ImageName& name);
+  Result<Manifest> ReadManifest(const ManifestRecord& record);
+  // The data key of a resolved image. kDenied, kCorrupt as KeyService.
+  Result<SecretKey> UnwrapDataKey(const ManifestRecord& record,
+                                  const ImageName& name, KeyService& keys);
+  // Adds a wrapping for another context to a record.
+  Status AddWrapping(const std::string& manifest_id,
+                     const std::string& context, const WrappedKey& wrapped);
+
+  Result<std::vector<ImageRow>> ListImages();
+  // kNotFound. The pointer is emptied, never deleted; space returns with the
+  // root.
+  Status RemovePointer(const ImageName& name);
+
+ private:
+  ObjectStore& store_;
+  Clock& clock_;
+};
+
+// The key of a chunk's object: for sources that read it directly.
+std::string ChunkKey(const std::string& root, const ChunkName& name);
+
+}  // namespace morsel
