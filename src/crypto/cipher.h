@@ -25,7 +25,8 @@ void AesCtrXor(ByteSpan key, uint64_t stream_offset, ByteSpan in,
                MutableByteSpan out);
 
 // AES-256-XTS of whole 4 KiB pages with a 64-byte key; the tweak of a page is
-// its number, little endian. Requires: sizes that are multiples of 4096.
+// its number, little endian. Requires: sizes that are multiples of 4096; key
+// halves that differ (NIST SP 800-38E), as those of any random key do.
 inline constexpr size_t kXtsKeySize = 64;
 void AesXtsEncrypt(ByteSpan key, uint64_t first_page, ByteSpan in,
                    MutableByteSpan out);
