@@ -38,6 +38,9 @@ struct Want {
   // pages around them) before it returns. Within stored_length.
   uint32_t offset = 0;
   uint32_t length = 0;
+  // The view must own its bytes: asked for when a borrowed view has become
+  // invalid under its user three times.
+  bool owned = false;
 };
 
 class ChunkView {

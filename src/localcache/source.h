@@ -1,12 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 // LocalCacheSource: the agent's side of the local cache (L1). A ChunkSource
-// that answers hits from the shared arena without a system call, and asks
-// morsel-localcache over its socket on a miss (docs/ARCHITECTURE.md, The life
-// of a read).
+// that answers hits from the shared arena without a system call, lock or
+// allocation, and asks morsel-localcache over its socket on a miss
+// (docs/ARCHITECTURE.md, The life of a read).
+//
+// A miss waits until want.deadline: while the daemon is away, and while it
+// answers kUnavailable, kExhausted or kTimeout (asked again each half second);
+// from 5 s on that is logged. kNotFound and kCorrupt are final and come at
+// once. When a view was invalid after use three times, set want.owned: the
+// daemon then sends the bytes themselves.
+//
+// System calls after Open: sendmsg, recvmsg, poll, shutdown, futex, clock_*;
+// in Replace also fstat, mmap, close.
 //
 // Thread safety: thread-safe.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 
 #include "base/fd.h"
@@ -39,6 +49,13 @@ class LocalCacheSource : public ChunkSource {
   // socket. All that needs a right is done here.
   static Result<std::unique_ptr<LocalCacheSource>> Open(
       LocalCacheChannel channel);
+
+  // Takes a new channel after the daemon was restarted. Hits go on meanwhile;
+  // misses that wait are asked again over the new channel. Maps at most the
+  // new arena and ring (mmap, fstat, close); an arena that was mapped stays so
+  // while this source lives, as views may point into it. kInvalid: the channel
+  // is of another layout; the old one stays.
+  virtual Status Replace(LocalCacheChannel channel) = 0;
 
   virtual LocalCacheStats Stats() const = 0;
 };
