@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "chunk/chunk_source.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/check.h"
+
+namespace morsel {
+
+ChunkView ChunkView::Owned(Bytes bytes) {
+  CHECK(bytes.size() <= kMaxPieces * kPieceSize);
+  ChunkView view;
+  view.owned_ = std::move(bytes);
+  view.length_ = static_cast<uint32_t>(view.owned_.size());
+  view.contiguous_ = true;
+  return view;
+}
+
+ChunkView::ChunkView(const std::array<const std::byte*, kMaxPieces>& pieces,
+                     uint32_t length, const std::atomic<uint64_t>* generation,
+                     uint64_t expected)
+    : pieces_(pieces),
+      length_(length),
+      generation_(generation),
+      expected_(expected) {
+  CHECK(length <= kMaxPieces * kPieceSize);
+}
+
+ByteSpan ChunkView::Run(uint32_t offset, uint32_t length) const {
+  CHECK(offset <= length_ && length <= length_ - offset);
+  if (length == 0) return {};
+  if (contiguous_) return ByteSpan(owned_).subspan(offset, length);
+  const uint32_t within = offset % kPieceSize;
+  return {pieces_[offset / kPieceSize] + within,
+          std::min(length, kPieceSize - within)};
+}
+
+Bytes ChunkView::Copy() const {
+  Bytes copy;
+  copy.reserve(length_);
+  while (copy.size() < length_) {
+    const auto offset = static_cast<uint32_t>(copy.size());
+    const ByteSpan run = Run(offset, length_ - offset);
+    copy.insert(copy.end(), run.begin(), run.end());
+  }
+  return copy;
+}
+
+bool ChunkView::still_valid() const {
+  if (generation_ == nullptr) return true;
+#if defined(__SANITIZE_THREAD__)
+  // ThreadSanitizer knows no fences.
+  return generation_->load(std::memory_order_seq_cst) == expected_;
+#else
+  // The reads of the pieces come before the read of the generation.
+  std::atomic_thread_fence(std::memory_order_acquire);
+  return generation_->load(std::memory_order_relaxed) == expected_;
+#endif
+}
+
+}  // namespace morsel
