@@ -10,6 +10,11 @@
 //   5  the manifest, in a memory file
 //   6  the write end of the ready pipe
 //   7  the key of a named overlay, kXtsKeySize bytes (only with one)
+//   8  the lock of a named overlay (only with one): kept open for as long as
+//      the device lives and otherwise left alone. The lock ends with its last
+//      holder, so that kill -9 leaves none behind.
+//
+// DEVICE_DIR/fuse is there already, empty.
 //
 // When the device is usable the agent writes one line of JSON to the ready
 // pipe and closes it: {"path": PATH, "pid": PID}; on failure
@@ -56,5 +61,6 @@ inline constexpr int kAgentDataKeyFd = 4;
 inline constexpr int kAgentManifestFd = 5;
 inline constexpr int kAgentReadyFd = 6;
 inline constexpr int kAgentOverlayKeyFd = 7;
+inline constexpr int kAgentOverlayLockFd = 8;
 
 }  // namespace morsel
