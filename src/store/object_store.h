@@ -2,9 +2,11 @@
 // ObjectStore: durable objects under string keys, with conditional writes. The
 // first of the three interfaces that carry the system (docs/ARCHITECTURE.md).
 //
-// Keys are relative paths ("roots/r1/state.json"): printable ASCII, no empty,
-// "." or ".." component. A write is whole or not at all, and durable when it
-// returns. Versions are opaque; a version never returns for other bytes.
+// Keys are relative paths ("roots/r1/state.json"): printable ASCII, up to
+// kMaxKeyBytes, no component that is empty, begins with a dot or is longer
+// than kMaxKeyComponentBytes; a key is never the folder of another one. A
+// write is whole or not at all, and durable when it returns. Versions are
+// opaque; a version never returns for other bytes.
 //
 // Thread safety: implementations are thread-safe.
 // Errors of every method: kUnavailable (the store does not answer: try later),
@@ -21,6 +23,13 @@
 #include "base/result.h"
 
 namespace morsel {
+
+inline constexpr size_t kMaxKeyBytes = 1024;
+inline constexpr size_t kMaxKeyComponentBytes = 255;
+
+// What a store is opened for: every write of a store opened for reading is
+// kDenied.
+enum class Access { kRead, kWrite };
 
 struct ObjectInfo {
   std::string version;
@@ -71,5 +80,10 @@ class ObjectStore {
 
 // kInvalid unless `key` has the form above.
 Status CheckKey(std::string_view key);
+
+// Tries both conditional writes on a scratch key of `store` and deletes it:
+// for who opens a store for writing. kInvalid: the service ignores conditions
+// and must not be used, as two converters would overwrite each other.
+Status CheckConditionalWrites(ObjectStore& store);
 
 }  // namespace morsel

@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "store/dir_store.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+
+#include "store/dir_files.h"
+
+namespace morsel {
+namespace {
+
+constexpr const char* kHiddenFolder = ".morsel";
+
+std::string FolderOf(const std::string& key) {
+  const size_t slash = key.rfind('/');
+  return slash == std::string::npos ? std::string() : key.substr(0, slash);
+}
+
+struct OpenObject {
+  Fd fd;
+  struct stat info;
+};
+
+// A folder is no object, nor is anything that is not a regular file.
+Result<OpenObject> OpenObjectFile(int directory_fd, const std::string& key) {
+  OpenObject object;
+  ASSIGN_OR_RETURN(object.fd, OpenFileAt(directory_fd, key,
+                                         O_RDONLY | O_NOFOLLOW | O_NONBLOCK));
+  if (::fstat(object.fd.get(), &object.info) != 0)
+    return ErrnoError(errno, "stat " + key);
+  if (!S_ISREG(object.info.st_mode))
+    return MakeError(Code::kNotFound, key + ": no such object");
+  return object;
+}
+
+Result<ObjectInfo> InfoOf(const OpenObject& object) {
+  ASSIGN_OR_RETURN(std::string version,
+                   FileVersion(object.fd.get(), object.info));
+  return ObjectInfo{std::move(version),
+                    static_cast<uint64_t>(object.info.st_size),
+                    object.info.st_mtime};
+}
+
+// ENOTDIR and EISDIR mean that one key is the folder of another.
+Error PlaceError(int reason, const std::string& what, const std::string& key) {
+  if (reason == ENOTDIR || reason == EISDIR)
+    return MakeError(Code::kInvalid,
+                     what + " " + key +
+                         ": it lies under an object, or objects lie under it; "
+                         "choose another name");
+  return ErrnoError(reason, what + " " + key);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<ObjectStore>> DirStore::Open(const std::string& path,
+                                                    Access access) {
+  if (access == Access::kWrite)
+    RETURN_IF_ERROR_AS(MakeDirectories(path, 0755), "open the store");
+  struct stat info;
+  if (::stat(path.c_str(), &info) == 0 && !S_ISDIR(info.st_mode))
+    return MakeError(Code::kInvalid, path + " is a file: name a folder");
+  ASSIGN_OR_RETURN_AS(Fd directory, OpenFile(path, O_RDONLY | O_DIRECTORY),
+                      "open the store");
+  auto store = FromDirectory(std::move(directory), access);
+  if (!store.ok()) return std::move(store).error().Wrap("the store " + path);
+  return store;
+}
+
+Result<std::unique_ptr<ObjectStore>> DirStore::FromDirectory(Fd directory,
+                                                             Access access) {
+  struct stat info;
+  if (::fstat(directory.get(), &info) != 0)
+    return ErrnoError(errno, "stat the store's folder");
+  if (!S_ISDIR(info.st_mode))
+    return MakeError(Code::kInvalid, "the store's descriptor is no folder");
+  std::unique_ptr<DirStore> store(
+      new DirStore(std::move(directory), access));  // the constructor is hidden
+  if (access == Access::kWrite) RETURN_IF_ERROR(store->PrepareForWriting());
+  return std::unique_ptr<ObjectStore>(std::move(store));
+}
+
+Status DirStore::PrepareForWriting() {
+  if (::mkdirat(directory_.get(), kHiddenFolder, 0755) != 0 && errno != EEXIST)
+    return ErrnoError(errno, "make the folder .morsel");
+  ASSIGN_OR_RETURN(hidden_, OpenFileAt(directory_.get(), kHiddenFolder,
+                                       O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
+  RETURN_IF_ERROR(SweepTempFiles(hidden_.get()));
+  return CheckConditionalWrites(*this);
+}
+
+Status DirStore::CheckWrite(std::string_view key) const {
+  RETURN_IF_ERROR(CheckKey(key));
+  if (access_ != Access::kWrite)
+    return MakeError(Code::kDenied, "write " + std::string(key) +
+                                        ": the store is open for reading");
+  return Ok();
+}
+
+Result<ObjectData> DirStore::Get(std::string_view key, uint64_t offset,
+                                 uint64_t limit_bytes) {
+  RETURN_IF_ERROR(CheckKey(key));
+  const std::string name(key);
+  ASSIGN_OR_RETURN(const OpenObject object,
+                   OpenObjectFile(directory_.get(), name));
+  ObjectData data;
+  ASSIGN_OR_RETURN_AS(data.info, InfoOf(object), name);
+  const uint64_t begin = std::min(offset, data.info.size_bytes);
+  data.bytes.resize(std::min(limit_bytes, data.info.size_bytes - begin));
+  RETURN_IF_ERROR_AS(ReadFullAt(object.fd.get(), begin, data.bytes), name);
+  return data;
+}
+
+Result<ObjectInfo> DirStore::Head(std::string_view key) {
+  RETURN_IF_ERROR(CheckKey(key));
+  const std::string name(key);
+  ASSIGN_OR_RETURN(const OpenObject object,
+                   OpenObjectFile(directory_.get(), name));
+  return InfoOf(object);
+}
+
+Status DirStore::MakeFolders(const std::string& key) {
+  for (size_t slash = key.find('/'); slash != std::string::npos;
+       slash = key.find('/', slash + 1)) {
+    const std::string folder = key.substr(0, slash);
+    {
+      const MutexLock lock(mutex_);
+      if (folders_.contains(folder)) continue;
+    }
+    if (::mkdirat(directory_.get(), folder.c_str(), 0755) == 0)
+      ::fchmodat(directory_.get(), folder.c_str(), 0755, 0);  // whatever umask
+    else if (errno != EEXIST)
+      return PlaceError(errno, "make the folder of", key);
+    // Synced even if another process made it: it may not have come to that.
+    RETURN_IF_ERROR(SyncFolder(directory_.get(), FolderOf(folder)));
+    const MutexLock lock(mutex_);
+    folders_.insert(folder);
+  }
+  return Ok();
+}
+
+void DirStore::ForgetFolders() {
+  const MutexLock lock(mutex_);
+  folders_.clear();
+}
+
+Status DirStore::SyncFolderOf(const std::string& key) const {
+  return SyncFolder(directory_.get(), FolderOf(key));
+}
+
+Status DirStore::LinkOnce(const std::string& key, ByteSpan bytes) {
+  RETURN_IF_ERROR(MakeFolders(key));
+  ASSIGN_OR_RETURN_AS(TempFile file, TempFile::Write(hidden_.get(), bytes),
+                      key);
+  if (::linkat(hidden_.get(), file.name().c_str(), directory_.get(),
+               key.c_str(), 0) != 0)
+    return PlaceError(errno, "store", key);
+  file.Remove();  // before the folder is synced: one journal commit for both
+  return SyncFolderOf(key);
+}
+
+Status DirStore::PutIfAbsent(std::string_view key, ByteSpan bytes) {
+  RETURN_IF_ERROR(CheckWrite(key));
+  const std::string name(key);
+  struct stat info;
+  if (::fstatat(directory_.get(), name.c_str(), &info, AT_SYMLINK_NOFOLLOW) ==
+      0) {
+    if (S_ISDIR(info.st_mode)) return PlaceError(EISDIR, "store", name);
+    // Another writer may have linked it and not yet synced: who is told that
+    // it exists relies on it.
+    RETURN_IF_ERROR(SyncFolderOf(name));
+    return MakeError(Code::kExists, name + " exists");
+  }
+  Status stored = LinkOnce(name, bytes);
+  if (!stored.ok() && stored.error().code == Code::kNotFound) {
+    ForgetFolders();  // someone removed a folder by hand: make it again
+    stored = LinkOnce(name, bytes);
+  }
+  if (!stored.ok() && stored.error().code == Code::kExists)
+    RETURN_IF_ERROR(SyncFolderOf(name));
+  return stored;
+}
+
+Status DirStore::Replace(const std::string& key, ByteSpan bytes,
+                         const std::string_view* version) {
+  RETURN_IF_ERROR(MakeFolders(key));
+  ASSIGN_OR_RETURN_AS(TempFile file, TempFile::Write(hidden_.get(), bytes),
+                      key);
+  {
+    ASSIGN_OR_RETURN(const Fd lock, LockKey(hidden_.get(), key));
+    if (version != nullptr) {
+      ASSIGN_OR_RETURN(const ObjectInfo now, Head(key));
+      if (now.version != *version)
+        return MakeError(Code::kExists, key + " has changed meanwhile");
+    }
+    if (::renameat(hidden_.get(), file.name().c_str(), directory_.get(),
+                   key.c_str()) != 0)
+      return PlaceError(errno, "store", key);
+  }
+  return SyncFolderOf(key);
+}
+
+Status DirStore::Put(std::string_view key, ByteSpan bytes) {
+  RETURN_IF_ERROR(CheckWrite(key));
+  const std::string name(key);
+  const Status stored = Replace(name, bytes, nullptr);
+  if (stored.ok() || stored.error().code != Code::kNotFound) return stored;
+  ForgetFolders();
+  return Replace(name, bytes, nullptr);
+}
+
+Status DirStore::ReplaceIfUnchanged(std::string_view key, ByteSpan bytes,
+                                    std::string_view version) {
+  RETURN_IF_ERROR(CheckWrite(key));
+  // Asked again under the lock; this spares the folders of a missing object.
+  ASSIGN_OR_RETURN(const ObjectInfo now, Head(key));
+  if (now.version != version)
+    return MakeError(Code::kExists, std::string(key) + " has changed");
+  return Replace(std::string(key), bytes, &version);
+}
+
+Status DirStore::Delete(std::string_view key) {
+  RETURN_IF_ERROR(CheckWrite(key));
+  const std::string name(key);
+  {
+    ASSIGN_OR_RETURN(const Fd lock, LockKey(hidden_.get(), name));
+    if (::unlinkat(directory_.get(), name.c_str(), 0) != 0) {
+      if (errno == ENOENT || errno == ENOTDIR || errno == EISDIR) return Ok();
+      return ErrnoError(errno, "delete " + name);
+    }
+  }
+  return SyncFolderOf(name);
+}
+
+Result<ObjectPage> DirStore::List(std::string_view prefix,
+                                  std::string_view after, size_t limit) {
+  return ListFiles(directory_.get(), prefix, after, limit);
+}
+
+Status DirStore::Copy(std::string_view source, std::string_view target) {
+  RETURN_IF_ERROR(CheckWrite(target));
+  ASSIGN_OR_RETURN(const ObjectData data, Get(source, 0, UINT64_MAX));
+  return Put(target, data.bytes);
+}
+
+}  // namespace morsel
