@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cmd/tool.h"
+
+#include <unistd.h>
+
+#include <cstdio>
+#include <filesystem>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/progress.h"
+#include "base/random.h"
+#include "keys/file_key_service.h"
+#include "store/open_store.h"
+
+namespace morsel {
+namespace {
+
+Status ApplyCommonOptions(const Arguments& arguments, Config& config) {
+  static constexpr std::pair<const char*, const char*> kSettings[] = {
+      {"state-dir", "state_dir"},
+      {"run-dir", "run_dir"},
+      {"origin", "origin"},
+      {"key-file", "key_file"},
+  };
+  for (const auto& [option, key] : kSettings)
+    if (arguments.Has(option))
+      RETURN_IF_ERROR(config.Set(key, arguments.Get(option)));
+  return Ok();
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Tool>> Tool::Make(const Arguments& arguments) {
+  ASSIGN_OR_RETURN(Config config, Config::Load(arguments.Get("config")));
+  RETURN_IF_ERROR(ApplyCommonOptions(arguments, config));
+  std::unique_ptr<Tool> tool(new Tool(std::move(config)));
+  tool->quiet_ = arguments.Has("quiet");
+  tool->json_ = arguments.Has("json");
+  return tool;
+}
+
+bool Tool::draws_progress() const {
+  return !quiet_ && !json_ && StderrIsTerminal();
+}
+
+std::string Tool::KeyPath() const {
+  const std::string& path = config_.Text("key_file");
+  return path.empty() ? config_.StateDir() + "/key" : path;
+}
+
+Result<Origin*> Tool::OpenOrigin(bool writing) {
+  if (origin_ != nullptr && (writing_ || !writing)) return origin_.get();
+  if (writing) RETURN_IF_ERROR(MakeDirectories(config_.StateDir(), 0755));
+  Result<std::unique_ptr<ObjectStore>> store =
+      OpenStore(config_.Origin(), writing ? StoreAccess::kWrite
+                                          : StoreAccess::kRead);
+  if (!store.ok() && store.error().code == Code::kNotFound)
+    return MakeError(Code::kNotFound,
+                     "there is no origin at " + config_.Origin() +
+                         " yet; 'morsel convert' makes it, --origin names "
+                         "another");
+  if (!store.ok()) return std::move(store).error();
+  store_ = std::move(store).value();
+  origin_ = std::make_unique<Origin>(*store_, SystemClock());
+  writing_ = writing;
+  return origin_.get();
+}
+
+Result<KeyService*> Tool::Keys() {
+  if (keys_ != nullptr) return keys_.get();
+  CHECK(origin_ != nullptr);
+  const std::string path = KeyPath();
+  if (writing_ && !std::filesystem::exists(path)) {
+    ASSIGN_OR_RETURN(const bool has_roots, origin_->HasRoots());
+    if (has_roots)
+      return MakeError(Code::kDenied,
+                       "the key file " + path + " is missing, and the origin " +
+                           config_.Origin() +
+                           " holds images of another key: name the right one "
+                           "with --key-file, or make one with 'morsel keys "
+                           "create' and have it admitted with 'morsel roots "
+                           "admit'");
+    const std::string parent =
+        std::filesystem::path(path).parent_path().string();
+    if (!parent.empty()) RETURN_IF_ERROR(MakeDirectories(parent, 0755));
+    RETURN_IF_ERROR(FileKeyService::Create(path, SystemRandom()));
+    if (!quiet_)
+      std::fprintf(stderr,
+                   "made the key file %s: whoever has it can read the images "
+                   "that it wraps; keep a copy\n",
+                   path.c_str());
+  }
+  ASSIGN_OR_RETURN(keys_, FileKeyService::Open(path));
+  return keys_.get();
+}
+
+void Tool::Print(const Json& json, const std::string& id,
+                 const std::string& text) const {
+  std::string out = text;
+  if (quiet_) out = id.empty() ? "" : id + "\n";
+  if (json_) out = json.Dump() + "\n";
+  std::fwrite(out.data(), 1, out.size(), stdout);
+}
+
+int ExitCodeOf(Code code) {
+  switch (code) {
+    case Code::kNotFound:
+      return 3;
+    case Code::kCorrupt:
+      return 4;
+    case Code::kUnavailable:
+    case Code::kTimeout:
+    case Code::kExhausted:
+      return 5;
+    default:
+      return 1;
+  }
+}
+
+bool IsSource(std::string_view text) {
+  for (const std::string_view scheme :
+       {"oci:", "oci-archive:", "docker-archive:", "docker://"})
+    if (text.substr(0, scheme.size()) == scheme) return true;
+  return false;
+}
+
+Result<UnlockedImage> Unlock(Tool& tool, const std::string& text) {
+  UnlockedImage image;
+  ASSIGN_OR_RETURN(image.name, ImageName::Parse(text));
+  ASSIGN_OR_RETURN(Origin* const origin, tool.OpenOrigin(/*writing=*/false));
+  Result<ResolvedImage> resolved = origin->Resolve(image.name);
+  if (!resolved.ok() && resolved.error().code == Code::kNotFound)
+    return std::move(resolved).error().Wrap(
+        "image " + image.name.ToString() +
+        " ('morsel images' lists what there is)");
+  if (!resolved.ok())
+    return std::move(resolved).error().Wrap("image " + image.name.ToString());
+  image.resolved = std::move(resolved).value();
+  ASSIGN_OR_RETURN(KeyService* const keys, tool.Keys());
+  ASSIGN_OR_RETURN_AS(image.data_key,
+                      origin->UnwrapDataKey(image.resolved.record, image.name,
+                                            *keys),
+                      "image " + image.name.ToString());
+  return image;
+}
+
+}  // namespace morsel

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the verbs of `morsel` share: settings, the origin, the key service, and
+// how results and errors are printed. Opened on first use, so that a verb
+// touches only what it needs.
+//
+// Thread safety: owned by main.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "base/config.h"
+#include "base/json.h"
+#include "base/result.h"
+#include "cmd/verb.h"
+#include "keys/key_service.h"
+#include "origin/origin.h"
+#include "store/object_store.h"
+
+namespace morsel {
+
+class Tool {
+ public:
+  // Reads the settings, with the common options over them.
+  static Result<std::unique_ptr<Tool>> Make(const Arguments& arguments);
+
+  Config& config() { return config_; }
+  bool quiet() const { return quiet_; }
+  bool json() const { return json_; }
+  bool draws_progress() const;
+
+  // The origin for reading (it must exist) or writing (it is made). For
+  // writing, a missing key file is made if the origin has no root yet.
+  Result<Origin*> OpenOrigin(bool writing);
+  // Requires: OpenOrigin was called before. kNotFound says how to make a key.
+  Result<KeyService*> Keys();
+
+  // The key file in use, whether or not it is there.
+  std::string KeyPath() const;
+
+  // Prints facts: `json` under --json, else `id` under -q, else `text`.
+  void Print(const Json& json, const std::string& id,
+             const std::string& text) const;
+
+ private:
+  explicit Tool(Config config) : config_(std::move(config)) {}
+
+  Config config_;
+  bool quiet_ = false;
+  bool json_ = false;
+  bool writing_ = false;
+  std::unique_ptr<ObjectStore> store_;
+  std::unique_ptr<Origin> origin_;
+  std::unique_ptr<KeyService> keys_;
+};
+
+// Exit codes: see the manual.
+int ExitCodeOf(Code code);
+
+// True if `text` names a source to convert ("oci:...", "docker://...") and not
+// an image of the origin.
+bool IsSource(std::string_view text);
+
+// The resolved image and its data key, as most verbs need them together.
+struct UnlockedImage {
+  ImageName name;
+  ResolvedImage resolved;
+  SecretKey data_key;
+};
+Result<UnlockedImage> Unlock(Tool& tool, const std::string& name);
+
+}  // namespace morsel

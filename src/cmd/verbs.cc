@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: Apache-2.0
+// The table of verbs. Their work is in verbs_images.cc, verbs_devices.cc and
+// verbs_admin.cc.
+#include "cmd/verbs.h"
+
+namespace morsel {
+namespace {
+
+const ArgumentSpec kName{.name = "NAME",
+                         .help = "an image: NAME[:TAG] or NAME@MANIFEST_ID",
+                         .complete = "image"};
+const ArgumentSpec kSource{
+    .name = "SOURCE",
+    .help = "oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE or "
+            "docker://REFERENCE",
+    .complete = "file"};
+const OptionSpec kPlatform{
+    .name = "platform",
+    .value_name = "OS/ARCH",
+    .help = "which image of an index to take; this machine's by default"};
+const OptionSpec kReadOnly{.name = "read-only",
+                           .help = "refuse all writes to the device"};
+const OptionSpec kOverlay{
+    .name = "overlay",
+    .value_name = "NAME",
+    .help = "keep the writes under this name; without it they end with the "
+            "device"};
+const OptionSpec kStats{.name = "stats-file",
+                        .value_name = "FILE",
+                        .help = "write times and what was loaded, as JSON"};
+
+VerbSpec ConvertVerb() {
+  return {
+      .name = "convert",
+      .summary = "turn an OCI image into chunks in the origin",
+      .description =
+          "Flattens the image into one deterministic ext4, cuts it into "
+          "chunks, encrypts them and stores those that the origin does not "
+          "have yet. The image appears under NAME at the very end; a convert "
+          "that is stopped leaves nothing visible, and the next one uses the "
+          "chunks that it had stored.",
+      .arguments = {kSource,
+                    {.name = "NAME",
+                     .help = "the name to give it: NAME[:TAG]; the source's "
+                             "own by default",
+                     .required = false}},
+      .options = {kPlatform},
+      .examples = {{"morsel convert oci:./images:python app:1.0",
+                    "Converts the tag python of an OCI layout."},
+                   {"morsel convert docker://debian:12",
+                    "Fetches the image by skopeo and converts it."}},
+      .run = RunConvert};
+}
+
+VerbSpec InspectVerb() {
+  return {.name = "inspect",
+          .summary = "show what an image consists of",
+          .description =
+              "Prints the image's digests, sizes, root and chunks, and with "
+              "its key the OCI config. --no-key shows what can be known "
+              "without a key.",
+          .arguments = {kName},
+          .options = {{.name = "no-key", .help = "do not open the sealed part"},
+                      {.name = "config", .help = "print the OCI config alone"},
+                      {.name = "chunks", .help = "list every chunk"}},
+          .examples = {},
+          .run = RunInspect};
+}
+
+VerbSpec VerifyVerb() {
+  return {.name = "verify",
+          .summary = "check every byte of an image in the origin",
+          .description =
+              "Reads the record, the manifest and every chunk, and compares "
+              "them with their hashes; with the key it also opens the sealed "
+              "part. Exits with 4 and names what is damaged or missing.",
+          .arguments = {kName},
+          .options = {{.name = "no-key", .help = "do not open the sealed part"}},
+          .examples = {},
+          .run = RunVerify};
+}
+
+VerbSpec RunVerb() {
+  return {
+      .name = "run",
+      .summary = "run a command in a container of an image",
+      .description =
+          "Starts a container whose file system is loaded as it is read, with "
+          "the image's own environment, user, working directory and command. "
+          "A SOURCE is converted first. The exit status of the command is "
+          "passed on.\n\nThere is no -d, ps or exec: for long-running "
+          "containers there is containerd.",
+      .arguments = {{.name = "NAME",
+                     .help = "an image, or a SOURCE as for convert",
+                     .complete = "image"},
+                    {.name = "COMMAND",
+                     .help = "what to run instead of the image's command",
+                     .required = false,
+                     .rest = true}},
+      .options =
+          {{"interactive", 'i', "", "keep standard input open"},
+           {"tty", 't', "", "give the command a terminal"},
+           {"volume", 'v', "HOST:DIR[:ro]", "bind a folder or file", true},
+           {"env", 'e', "NAME[=VALUE]", "set a variable", true},
+           {"user", 'u', "USER[:GROUP]", "run as, by name or number"},
+           {"workdir", 'w', "DIR", "working directory"},
+           {"memory", 'm', "SIZE", "memory limit, e.g. 512MiB"},
+           {"cpus", 0, "N", "CPU limit, e.g. 1.5"},
+           {"pids-limit", 0, "N", "limit of processes"},
+           {"hostname", 0, "NAME", "host name inside"},
+           {"entrypoint", 0, "PATH", "instead of the image's entrypoint"},
+           {"net", 0, "host|none", "network: the host's, or none (default)"},
+           {"cap-add", 0, "CAPABILITY", "add a capability", true},
+           {"cap-drop", 0, "CAPABILITY", "drop a capability, or ALL", true},
+           {"rm", 0, "", "accepted: the container is always removed"},
+           kReadOnly,
+           kOverlay,
+           kPlatform,
+           kStats},
+      .examples = {{"morsel run app:1.0", "Runs the image's own command."},
+                   {"morsel run -it --net host oci:./images:python -- bash",
+                    "Converts an image and opens a shell in it."}},
+      .run = RunRun};
+}
+
+VerbSpec AttachVerb() {
+  return {.name = "attach",
+          .summary = "present an image as a block device file",
+          .description =
+              "Starts an agent that serves the image as a FUSE file, and "
+              "prints the file's path when it is usable: for loop devices, "
+              "QEMU or Firecracker. With --list, shows what is attached.",
+          .arguments = {{.name = "NAME",
+                         .help = "an image",
+                         .required = false,
+                         .complete = "image"}},
+          .options = {kReadOnly,
+                      kOverlay,
+                      {.name = "list", .help = "show the attached devices"}},
+          .examples = {{"qemu-system-x86_64 -drive "
+                        "file=$(morsel attach app),format=raw ...",
+                        "Gives a virtual machine the image as a disk."}},
+          .run = RunAttach};
+}
+
+VerbSpec DetachVerb() {
+  return {.name = "detach",
+          .summary = "end an attached device",
+          .description =
+              "Ends the device and its agent. Fails while it is in use. The "
+              "writes are gone unless the device had a named overlay.",
+          .arguments = {{.name = "PATH",
+                         .help = "the path that attach printed",
+                         .complete = "device"}},
+          .options = {},
+          .examples = {},
+          .run = RunDetach};
+}
+
+VerbSpec MountVerb() {
+  return {.name = "mount",
+          .summary = "mount an image on a folder",
+          .description =
+              "Attaches the image and mounts its file system (nodev). Writes "
+              "go to an overlay on this machine, never to the image.",
+          .arguments = {kName,
+                        {.name = "DIR",
+                         .help = "an existing folder",
+                         .complete = "file"}},
+          .options = {kReadOnly, kOverlay},
+          .examples = {},
+          .run = RunMount};
+}
+
+VerbSpec UmountVerb() {
+  return {.name = "umount",
+          .summary = "unmount what mount mounted, and end its device",
+          .description = "Unmounts the folder and ends the device behind it.",
+          .arguments = {{.name = "DIR",
+                         .help = "the folder",
+                         .complete = "file"}},
+          .options = {},
+          .examples = {},
+          .run = RunUmount};
+}
+
+VerbSpec DoctorVerb() {
+  return {.name = "doctor",
+          .summary = "check this machine, and clear what crashes left behind",
+          .description =
+              "Looks whether the machine has what Morsel needs (FUSE, loop "
+              "devices, ext4, runc, rights) and for leftovers of processes "
+              "that were killed: devices, mounts, loop devices, containers. "
+              "Leftovers are cleared; what is in use is never touched.",
+          .arguments = {},
+          .options = {{.name = "dry-run",
+                       .help = "only show what would be cleared"}},
+          .examples = {},
+          .run = RunDoctor};
+}
+
+}  // namespace
+
+const std::vector<OptionSpec>& CommonOptions() {
+  static const std::vector<OptionSpec> options = {
+      {"config", 0, "FILE", "read settings from FILE"},
+      {"state-dir", 0, "DIR", "where state lies"},
+      {"run-dir", 0, "DIR", "where sockets and devices lie"},
+      {"origin", 0, "ORIGIN", "where images are kept: a folder"},
+      {"key-file", 0, "FILE", "the key file"},
+      {"json", 0, "", "print facts as JSON"},
+      {"quiet", 'q', "", "print only the id or path"},
+  };
+  return options;
+}
+
+const std::vector<VerbSpec>& Verbs() {
+  static const std::vector<VerbSpec> verbs = {
+      ConvertVerb(), RunVerb(), InspectVerb(), VerifyVerb(),
+      {.name = "images",
+       .summary = "list the images of the origin",
+       .description = "Lists every name with its size and when it was "
+                      "published.",
+       .arguments = {},
+       .options = {},
+       .examples = {},
+       .run = RunImages},
+      {.name = "tag",
+       .summary = "give an image another name",
+       .description = "Makes NEW show the image that NAME shows. Needs the "
+                      "right to unwrap its key.",
+       .arguments = {kName, {.name = "NEW", .help = "the new name"}},
+       .options = {},
+       .examples = {},
+       .run = RunTag},
+      {.name = "rm",
+       .summary = "remove a name",
+       .description = "Removes the name. Chunks may be shared with other "
+                      "images, so space returns only with the root, when that "
+                      "is rotated out and collected.",
+       .arguments = {kName},
+       .options = {},
+       .examples = {},
+       .run = RunRm},
+      AttachVerb(), DetachVerb(), MountVerb(), UmountVerb(),
+      {.name = "roots",
+       .summary = "list the roots, or admit a key to one",
+       .description =
+           "Without arguments, lists the roots of the origin. 'morsel roots "
+           "admit ROOT KEY_FILE' lets the key of KEY_FILE convert into ROOT: "
+           "its images then share chunks with the others' there, though "
+           "neither can open the other's.",
+       .arguments = {{.name = "ACTION", .help = "admit", .required = false},
+                     {.name = "ROOT",
+                      .help = "the root's id",
+                      .required = false},
+                     {.name = "KEY_FILE",
+                      .help = "the key file to admit",
+                      .required = false,
+                      .complete = "file"}},
+       .options = {},
+       .examples = {},
+       .run = RunRoots},
+      {.name = "keys",
+       .summary = "show the id of the key, or make a key file",
+       .description = "Shows the id of the key in use. 'morsel keys create' "
+                      "makes the key file (0600) that --key-file names.",
+       .arguments = {{.name = "ACTION", .help = "create", .required = false}},
+       .options = {},
+       .examples = {},
+       .run = RunKeys},
+      DoctorVerb(),
+      {.name = "completion",
+       .summary = "print the shell completion",
+       .description = "Prints a script for bash; zsh takes it too, after "
+                      "'autoload bashcompinit; bashcompinit'.",
+       .arguments = {{.name = "SHELL", .help = "bash or zsh"}},
+       .options = {},
+       .examples = {{"source <(morsel completion bash)",
+                     "Completes verbs, options, images and devices."}},
+       .run = RunCompletion},
+      {.name = "man",
+       .summary = "write the man pages into a folder",
+       .description = "Writes morsel.1 and a page for each verb.",
+       .arguments = {{.name = "DIR", .help = "the folder"}},
+       .options = {},
+       .examples = {},
+       .run = RunMan},
+  };
+  return verbs;
+}
+
+}  // namespace morsel

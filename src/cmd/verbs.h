@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+// What each verb of `morsel` does: the functions that the table in verbs.cc
+// names. Each returns the exit code, or the error that main prints.
+#pragma once
+
+#include "base/result.h"
+#include "cmd/tool.h"
+#include "cmd/verb.h"
+
+namespace morsel {
+
+// verbs_images.cc
+Result<int> RunConvert(Tool& tool, const Arguments& arguments);
+Result<int> RunInspect(Tool& tool, const Arguments& arguments);
+Result<int> RunVerify(Tool& tool, const Arguments& arguments);
+Result<int> RunImages(Tool& tool, const Arguments& arguments);
+Result<int> RunTag(Tool& tool, const Arguments& arguments);
+Result<int> RunRm(Tool& tool, const Arguments& arguments);
+
+// verbs_devices.cc
+Result<int> RunAttach(Tool& tool, const Arguments& arguments);
+Result<int> RunDetach(Tool& tool, const Arguments& arguments);
+Result<int> RunMount(Tool& tool, const Arguments& arguments);
+Result<int> RunUmount(Tool& tool, const Arguments& arguments);
+
+// verb_run.cc
+Result<int> RunRun(Tool& tool, const Arguments& arguments);
+
+// verbs_admin.cc
+Result<int> RunRoots(Tool& tool, const Arguments& arguments);
+Result<int> RunKeys(Tool& tool, const Arguments& arguments);
+Result<int> RunDoctor(Tool& tool, const Arguments& arguments);
+Result<int> RunCompletion(Tool& tool, const Arguments& arguments);
+Result<int> RunMan(Tool& tool, const Arguments& arguments);
+
+// Converts `source` as the verb convert does: shared with run.
+Result<ImageName> ConvertSource(Tool& tool, const std::string& source,
+                                const std::string& name,
+                                const std::string& platform, bool report);
+
+}  // namespace morsel

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <cstdio>
+
+#include "base/fd.h"
+#include "base/random.h"
+#include "cmd/documents.h"
+#include "cmd/verbs.h"
+#include "keys/file_key_service.h"
+#include "sandbox/doctor.h"
+
+namespace morsel {
+namespace {
+
+Result<int> AdmitKey(Tool& tool, const Arguments& arguments) {
+  const std::string root = arguments.Get("ROOT");
+  const std::string key_file = arguments.Get("KEY_FILE");
+  if (root.empty() || key_file.empty())
+    return MakeError(Code::kInvalid,
+                     "usage: morsel roots admit ROOT KEY_FILE");
+  RETURN_IF_ERROR(tool.OpenOrigin(/*writing=*/false));
+  ASSIGN_OR_RETURN(Origin* const origin, tool.OpenOrigin(/*writing=*/true));
+  ASSIGN_OR_RETURN(KeyService* const keys, tool.Keys());
+  ASSIGN_OR_RETURN(const std::unique_ptr<KeyService> admitted,
+                   FileKeyService::Open(key_file));
+  RETURN_IF_ERROR_AS(origin->AdmitKey(root, *keys, *admitted),
+                     "admit a key to root " + root);
+  Json json;
+  json["root"] = root;
+  json["key_id"] = admitted->KeyId();
+  tool.Print(json, admitted->KeyId(),
+             "key " + admitted->KeyId() + " may convert into root " + root +
+                 "\n");
+  return 0;
+}
+
+Result<int> ListRoots(Tool& tool) {
+  ASSIGN_OR_RETURN(Origin* const origin, tool.OpenOrigin(/*writing=*/false));
+  ASSIGN_OR_RETURN(const std::vector<RootRow> rows, origin->ListRoots());
+  Json json{Json::Array()};
+  std::string ids;
+  std::string text;
+  for (const RootRow& row : rows) {
+    Json item;
+    item["id"] = row.id;
+    item["state"] = row.state;
+    item["created"] = FormatUtc(row.created_unix_seconds);
+    item["key_ids"] = Json(row.key_ids);
+    json.Append(std::move(item));
+    ids += (ids.empty() ? "" : "\n") + row.id;
+    text += row.id + "  " + row.state + "  " +
+            FormatUtc(row.created_unix_seconds) + "  keys";
+    for (const std::string& key_id : row.key_ids) text += " " + key_id;
+    text += "\n";
+  }
+  tool.Print(json, ids, text);
+  return 0;
+}
+
+}  // namespace
+
+Result<int> RunRoots(Tool& tool, const Arguments& arguments) {
+  const std::string action = arguments.Get("ACTION");
+  if (action.empty()) return ListRoots(tool);
+  if (action == "admit") return AdmitKey(tool, arguments);
+  return MakeError(Code::kInvalid, "'" + action +
+                                       "' is no action of roots; there is "
+                                       "'admit'");
+}
+
+Result<int> RunKeys(Tool& tool, const Arguments& arguments) {
+  const std::string action = arguments.Get("ACTION");
+  if (!action.empty() && action != "create")
+    return MakeError(Code::kInvalid,
+                     "'" + action + "' is no action of keys; there is 'create'");
+  const std::string path = tool.KeyPath();
+  if (action == "create")
+    RETURN_IF_ERROR(FileKeyService::Create(path, SystemRandom()));
+  ASSIGN_OR_RETURN(const std::unique_ptr<KeyService> keys,
+                   FileKeyService::Open(path));
+  Json json;
+  json["file"] = path;
+  json["key_id"] = keys->KeyId();
+  tool.Print(json, keys->KeyId(), keys->KeyId() + "  " + path + "\n");
+  return 0;
+}
+
+Result<int> RunDoctor(Tool& tool, const Arguments& arguments) {
+  ASSIGN_OR_RETURN(std::vector<Finding> findings, Examine(tool.config()));
+  if (!arguments.Has("dry-run"))
+    RETURN_IF_ERROR(Repair(tool.config(), findings));
+  Json json{Json::Array()};
+  std::string text;
+  bool healthy = true;
+  for (const Finding& finding : findings) {
+    healthy = healthy && finding.repaired;
+    json.Append(finding.ToJson());
+    text += finding.what + ": " + finding.where +
+            (finding.repaired ? " (cleared)" : "") + "\n";
+    if (!finding.repaired && !finding.suggestion.empty())
+      text += "    " + finding.suggestion + "\n";
+  }
+  if (findings.empty()) text = "all is well\n";
+  tool.Print(json, "", text);
+  return healthy ? 0 : 1;
+}
+
+Result<int> RunCompletion(Tool&, const Arguments& arguments) {
+  const std::string shell = arguments.Get("SHELL");
+  if (shell != "bash" && shell != "zsh")
+    return MakeError(Code::kInvalid,
+                     "no completion for '" + shell + "'; there are bash, zsh");
+  std::fputs(BashCompletion().c_str(), stdout);
+  return 0;
+}
+
+Result<int> RunMan(Tool&, const Arguments& arguments) {
+  const std::string dir = arguments.Get("DIR");
+  RETURN_IF_ERROR(MakeDirectories(dir, 0755));
+  RETURN_IF_ERROR(WriteFileAtomically(dir + "/morsel.1",
+                                      AsBytes(ManOverview()), 0644));
+  for (const VerbSpec& verb : Verbs())
+    RETURN_IF_ERROR(
+        WriteFileAtomically(dir + "/morsel-" + verb.name + ".1",
+                            AsBytes(ManOf(verb)), 0644));
+  return 0;
+}
+
+}  // namespace morsel
