@@ -84,13 +84,12 @@ int main(int argc, char** argv) {
   std::vector<std::string> words = {argv[0], "-oallow_other,max_read=1048576"};
   std::vector<char*> pointers = {words[0].data(), words[1].data()};
   fuse_args arguments = FUSE_ARGS_INIT(2, pointers.data());
-  fuse_session* session = fuse_session_new(&arguments, &operations,
-                                           sizeof(operations), nullptr);
+  fuse_session* session =
+      fuse_session_new(&arguments, &operations, sizeof(operations), nullptr);
   if (session == nullptr || fuse_session_mount(session, argv[1]) != 0) return 1;
   {
     std::vector<std::jthread> threads;
-    for (size_t i = 0; i < kThreads; ++i)
-      threads.emplace_back(Serve, session);
+    for (size_t i = 0; i < kThreads; ++i) threads.emplace_back(Serve, session);
   }
   fuse_session_unmount(session);
   fuse_session_destroy(session);

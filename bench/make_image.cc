@@ -39,10 +39,10 @@ Status PutChunks(Origin& origin, const WritableRoot& root, const Shape& shape,
     const SealedChunk sealed = SealChunk(root.salt, root.id, bytes);
     bool was_absent = false;
     RETURN_IF_ERROR(origin.PutChunk(root.id, sealed.name, bytes, &was_absent));
-    contents.chunks.push_back({.index = i,
-                               .stored_length =
-                                   static_cast<uint32_t>(bytes.size()),
-                               .name = sealed.name});
+    contents.chunks.push_back(
+        {.index = i,
+         .stored_length = static_cast<uint32_t>(bytes.size()),
+         .name = sealed.name});
     const ByteSpan key = sealed.key.bytes();
     std::copy(key.begin(), key.end(),
               contents.keys.mutable_bytes().begin() + i * kKeySize);
@@ -54,7 +54,7 @@ Status MakeImage(const std::string& origin_path, const std::string& key_path,
                  const std::string& name_text, const Shape& shape) {
   ASSIGN_OR_RETURN(const ImageName name, ImageName::Parse(name_text));
   ASSIGN_OR_RETURN(const std::unique_ptr<ObjectStore> store,
-                   OpenStore(origin_path, StoreAccess::kWrite));
+                   OpenStore(origin_path, Access::kWrite));
   if (!std::filesystem::exists(key_path))
     RETURN_IF_ERROR(FileKeyService::Create(key_path, SystemRandom()));
   ASSIGN_OR_RETURN(const std::unique_ptr<KeyService> keys,

@@ -28,17 +28,16 @@ void DefineOption(CLI::App& app, const OptionSpec& option, Slots& slots) {
     app.add_flag(FlagText(option), slots.switches[option.name], option.help);
     return;
   }
-  CLI::Option* made = app.add_option(
-      FlagText(option), slots.values[option.name], option.help);
+  CLI::Option* made =
+      app.add_option(FlagText(option), slots.values[option.name], option.help);
   made->type_name(option.value_name)->allow_extra_args(false);
   if (!option.repeated)
     made->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
 }
 
-void DefineArgument(CLI::App& app, const ArgumentSpec& argument,
-                    Slots& slots) {
-  CLI::Option* made = app.add_option(
-      argument.name, slots.values[argument.name], argument.help);
+void DefineArgument(CLI::App& app, const ArgumentSpec& argument, Slots& slots) {
+  CLI::Option* made =
+      app.add_option(argument.name, slots.values[argument.name], argument.help);
   made->expected(argument.required ? 1 : 0, 1);
   if (argument.required) made->required();
 }
@@ -59,9 +58,8 @@ const OptionSpec* FindOption(const VerbSpec& verb, std::string_view name,
 bool TakesNextWord(const VerbSpec& verb, const std::string& word) {
   const bool is_long = word.compare(0, 2, "--") == 0;
   if (is_long && word.find('=') != std::string::npos) return false;
-  const OptionSpec* option =
-      is_long ? FindOption(verb, word.substr(2), 0)
-              : FindOption(verb, "", word.back());
+  const OptionSpec* option = is_long ? FindOption(verb, word.substr(2), 0)
+                                     : FindOption(verb, "", word.back());
   return option != nullptr && !option->value_name.empty();
 }
 
@@ -112,9 +110,9 @@ Result<ParsedLine> ParseVerb(const VerbSpec& verb,
   try {
     app.parse(words);
   } catch (const CLI::ParseError& error) {
-    return MakeError(Code::kInvalid, std::string(error.what()) +
-                                         "; see 'morsel help " + verb.name +
-                                         "'");
+    return MakeError(
+        Code::kInvalid,
+        std::string(error.what()) + "; see 'morsel help " + verb.name + "'");
   }
   for (const auto& [name, values] : slots.values)
     for (const std::string& value : values) line.arguments.Add(name, value);
@@ -130,8 +128,8 @@ const VerbSpec* FindVerb(std::string_view name) {
 }
 
 Error UnknownVerb(const std::string& name) {
-  return MakeError(Code::kInvalid, "there is no verb '" + name +
-                                       "'; see 'morsel help'");
+  return MakeError(Code::kInvalid,
+                   "there is no verb '" + name + "'; see 'morsel help'");
 }
 
 // `help`, `help VERB`, `VERB --help`, `--version`; or nothing of these.

@@ -142,8 +142,7 @@ std::string HelpOf(const VerbSpec& verb) {
   if (!verb.arguments.empty()) text += "\nArguments:\n";
   for (const ArgumentSpec& argument : verb.arguments)
     text += Row(argument.name, argument.help);
-  if (!verb.options.empty())
-    text += "\nOptions:\n" + OptionRows(verb.options);
+  if (!verb.options.empty()) text += "\nOptions:\n" + OptionRows(verb.options);
   text += "\nOptions of every verb:\n" + OptionRows(CommonOptions());
   if (!verb.examples.empty()) text += "\nExamples:\n";
   for (const auto& [command, what] : verb.examples)
@@ -153,8 +152,9 @@ std::string HelpOf(const VerbSpec& verb) {
 
 std::string ManOverview() {
   std::string out =
-      ManHead("morsel", "containers that start before their images have "
-                        "arrived") +
+      ManHead("morsel",
+              "containers that start before their images have "
+              "arrived") +
       ".SH SYNOPSIS\n.B morsel\n\\fIVERB\\fR [OPTIONS] ARGUMENTS\n"
       ".SH DESCRIPTION\nMorsel turns an OCI image into encrypted, deduplicated "
       "chunks, and gives each container a block device that loads just the "

@@ -52,9 +52,8 @@ std::string Tool::KeyPath() const {
 Result<Origin*> Tool::OpenOrigin(bool writing) {
   if (origin_ != nullptr && (writing_ || !writing)) return origin_.get();
   if (writing) RETURN_IF_ERROR(MakeDirectories(config_.StateDir(), 0755));
-  Result<std::unique_ptr<ObjectStore>> store =
-      OpenStore(config_.Origin(), writing ? StoreAccess::kWrite
-                                          : StoreAccess::kRead);
+  Result<std::unique_ptr<ObjectStore>> store = OpenStore(
+      config_.Origin(), writing ? Access::kWrite : Access::kRead);
   if (!store.ok() && store.error().code == Code::kNotFound)
     return MakeError(Code::kNotFound,
                      "there is no origin at " + config_.Origin() +
@@ -138,10 +137,10 @@ Result<UnlockedImage> Unlock(Tool& tool, const std::string& text) {
     return std::move(resolved).error().Wrap("image " + image.name.ToString());
   image.resolved = std::move(resolved).value();
   ASSIGN_OR_RETURN(KeyService* const keys, tool.Keys());
-  ASSIGN_OR_RETURN_AS(image.data_key,
-                      origin->UnwrapDataKey(image.resolved.record, image.name,
-                                            *keys),
-                      "image " + image.name.ToString());
+  ASSIGN_OR_RETURN_AS(
+      image.data_key,
+      origin->UnwrapDataKey(image.resolved.record, image.name, *keys),
+      "image " + image.name.ToString());
   return image;
 }
 

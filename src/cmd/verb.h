@@ -29,7 +29,7 @@ struct ArgumentSpec {
   std::string name;  // "NAME"
   std::string help;
   bool required = true;
-  bool rest = false;  // all that follows, options too: a command line
+  bool rest = false;     // all that follows, options too: a command line
   std::string complete;  // "image", "device", "file" or "": for the shell
 };
 

@@ -11,8 +11,9 @@ const ArgumentSpec kName{.name = "NAME",
                          .complete = "image"};
 const ArgumentSpec kSource{
     .name = "SOURCE",
-    .help = "oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE or "
-            "docker://REFERENCE",
+    .help =
+        "oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE or "
+        "docker://REFERENCE",
     .complete = "file"};
 const OptionSpec kPlatform{
     .name = "platform",
@@ -23,8 +24,9 @@ const OptionSpec kReadOnly{.name = "read-only",
 const OptionSpec kOverlay{
     .name = "overlay",
     .value_name = "NAME",
-    .help = "keep the writes under this name; without it they end with the "
-            "device"};
+    .help =
+        "keep the writes under this name; without it they end with the "
+        "device"};
 const OptionSpec kStats{.name = "stats-file",
                         .value_name = "FILE",
                         .help = "write times and what was loaded, as JSON"};
@@ -68,16 +70,17 @@ VerbSpec InspectVerb() {
 }
 
 VerbSpec VerifyVerb() {
-  return {.name = "verify",
-          .summary = "check every byte of an image in the origin",
-          .description =
-              "Reads the record, the manifest and every chunk, and compares "
-              "them with their hashes; with the key it also opens the sealed "
-              "part. Exits with 4 and names what is damaged or missing.",
-          .arguments = {kName},
-          .options = {{.name = "no-key", .help = "do not open the sealed part"}},
-          .examples = {},
-          .run = RunVerify};
+  return {
+      .name = "verify",
+      .summary = "check every byte of an image in the origin",
+      .description =
+          "Reads the record, the manifest and every chunk, and compares "
+          "them with their hashes; with the key it also opens the sealed "
+          "part. Exits with 4 and names what is damaged or missing.",
+      .arguments = {kName},
+      .options = {{.name = "no-key", .help = "do not open the sealed part"}},
+      .examples = {},
+      .run = RunVerify};
 }
 
 VerbSpec RunVerb() {
@@ -173,15 +176,14 @@ VerbSpec MountVerb() {
 }
 
 VerbSpec UmountVerb() {
-  return {.name = "umount",
-          .summary = "unmount what mount mounted, and end its device",
-          .description = "Unmounts the folder and ends the device behind it.",
-          .arguments = {{.name = "DIR",
-                         .help = "the folder",
-                         .complete = "file"}},
-          .options = {},
-          .examples = {},
-          .run = RunUmount};
+  return {
+      .name = "umount",
+      .summary = "unmount what mount mounted, and end its device",
+      .description = "Unmounts the folder and ends the device behind it.",
+      .arguments = {{.name = "DIR", .help = "the folder", .complete = "file"}},
+      .options = {},
+      .examples = {},
+      .run = RunUmount};
 }
 
 VerbSpec DoctorVerb() {
@@ -216,7 +218,10 @@ const std::vector<OptionSpec>& CommonOptions() {
 
 const std::vector<VerbSpec>& Verbs() {
   static const std::vector<VerbSpec> verbs = {
-      ConvertVerb(), RunVerb(), InspectVerb(), VerifyVerb(),
+      ConvertVerb(),
+      RunVerb(),
+      InspectVerb(),
+      VerifyVerb(),
       {.name = "images",
        .summary = "list the images of the origin",
        .description = "Lists every name with its size and when it was "
@@ -242,7 +247,10 @@ const std::vector<VerbSpec>& Verbs() {
        .options = {},
        .examples = {},
        .run = RunRm},
-      AttachVerb(), DetachVerb(), MountVerb(), UmountVerb(),
+      AttachVerb(),
+      DetachVerb(),
+      MountVerb(),
+      UmountVerb(),
       {.name = "roots",
        .summary = "list the roots, or admit a key to one",
        .description =

@@ -15,8 +15,7 @@ Result<int> AdmitKey(Tool& tool, const Arguments& arguments) {
   const std::string root = arguments.Get("ROOT");
   const std::string key_file = arguments.Get("KEY_FILE");
   if (root.empty() || key_file.empty())
-    return MakeError(Code::kInvalid,
-                     "usage: morsel roots admit ROOT KEY_FILE");
+    return MakeError(Code::kInvalid, "usage: morsel roots admit ROOT KEY_FILE");
   RETURN_IF_ERROR(tool.OpenOrigin(/*writing=*/false));
   ASSIGN_OR_RETURN(Origin* const origin, tool.OpenOrigin(/*writing=*/true));
   ASSIGN_OR_RETURN(KeyService* const keys, tool.Keys());
@@ -27,9 +26,9 @@ Result<int> AdmitKey(Tool& tool, const Arguments& arguments) {
   Json json;
   json["root"] = root;
   json["key_id"] = admitted->KeyId();
-  tool.Print(json, admitted->KeyId(),
-             "key " + admitted->KeyId() + " may convert into root " + root +
-                 "\n");
+  tool.Print(
+      json, admitted->KeyId(),
+      "key " + admitted->KeyId() + " may convert into root " + root + "\n");
   return 0;
 }
 
@@ -70,8 +69,9 @@ Result<int> RunRoots(Tool& tool, const Arguments& arguments) {
 Result<int> RunKeys(Tool& tool, const Arguments& arguments) {
   const std::string action = arguments.Get("ACTION");
   if (!action.empty() && action != "create")
-    return MakeError(Code::kInvalid,
-                     "'" + action + "' is no action of keys; there is 'create'");
+    return MakeError(
+        Code::kInvalid,
+        "'" + action + "' is no action of keys; there is 'create'");
   const std::string path = tool.KeyPath();
   if (action == "create")
     RETURN_IF_ERROR(FileKeyService::Create(path, SystemRandom()));
@@ -116,12 +116,11 @@ Result<int> RunCompletion(Tool&, const Arguments& arguments) {
 Result<int> RunMan(Tool&, const Arguments& arguments) {
   const std::string dir = arguments.Get("DIR");
   RETURN_IF_ERROR(MakeDirectories(dir, 0755));
-  RETURN_IF_ERROR(WriteFileAtomically(dir + "/morsel.1",
-                                      AsBytes(ManOverview()), 0644));
+  RETURN_IF_ERROR(
+      WriteFileAtomically(dir + "/morsel.1", AsBytes(ManOverview()), 0644));
   for (const VerbSpec& verb : Verbs())
-    RETURN_IF_ERROR(
-        WriteFileAtomically(dir + "/morsel-" + verb.name + ".1",
-                            AsBytes(ManOf(verb)), 0644));
+    RETURN_IF_ERROR(WriteFileAtomically(dir + "/morsel-" + verb.name + ".1",
+                                        AsBytes(ManOf(verb)), 0644));
   return 0;
 }
 

@@ -33,9 +33,9 @@ std::string ToText(const ConvertReport& report) {
          std::to_string(report.entry_count) + " entries, " +
          HumanSize(report.file_bytes) + " in files; " +
          std::to_string(report.chunk_count) + " chunks, " +
-         HumanSize(report.stored_bytes) + "; new in the origin: " +
-         std::to_string(report.new_chunk_count) + " chunks, " +
-         HumanSize(report.new_bytes) + "\n";
+         HumanSize(report.stored_bytes) +
+         "; new in the origin: " + std::to_string(report.new_chunk_count) +
+         " chunks, " + HumanSize(report.new_bytes) + "\n";
 }
 
 std::string SpoolDir(const Config& config) {
@@ -62,11 +62,10 @@ Result<ImageName> ConvertSource(Tool& tool, const std::string& source,
   const auto threads = static_cast<size_t>(config.Integer("convert.threads"));
   request.thread_count = threads == 0 ? UsableCores() : threads;
   Progress progress(SystemClock(), tool.draws_progress());
-  ASSIGN_OR_RETURN_AS(
-      const ConvertReport done,
-      ConvertImage(request, {*origin, *keys, SystemClock(), SystemRandom(),
-                             progress}),
-      source);
+  ASSIGN_OR_RETURN_AS(const ConvertReport done,
+                      ConvertImage(request, {*origin, *keys, SystemClock(),
+                                             SystemRandom(), progress}),
+                      source);
   progress.End();
   for (const std::string& warning : done.warnings)
     std::fprintf(stderr, "morsel: warning: %s\n", warning.c_str());
@@ -118,28 +117,26 @@ void AddChunks(const Manifest& manifest, Json& json, std::string& text) {
     row["name"] = chunk.name.ToString();
     rows.Append(std::move(row));
     text += std::to_string(chunk.index) + " " +
-            std::to_string(chunk.stored_length) + " " +
-            chunk.name.ToString() + "\n";
+            std::to_string(chunk.stored_length) + " " + chunk.name.ToString() +
+            "\n";
   }
   json["chunks"] = std::move(rows);
 }
 
 std::string DescribeText(const ImageName& name, const ResolvedImage& image) {
   const Manifest& manifest = image.manifest;
-  return "name          " + name.ToString() + "\n" +
-         "image         " + image.image_digest + "\n" +
-         "manifest      " + manifest.id() + ", " +
-         HumanSize(manifest.bytes().size()) + "\n" +
-         "root          " + image.record.root + "\n" +
-         "virtual size  " + HumanSize(manifest.virtual_size()) + "\n" +
-         "chunks        " + std::to_string(manifest.chunk_count()) + ", " +
+  return "name          " + name.ToString() + "\n" + "image         " +
+         image.image_digest + "\n" + "manifest      " + manifest.id() + ", " +
+         HumanSize(manifest.bytes().size()) + "\n" + "root          " +
+         image.record.root + "\n" + "virtual size  " +
+         HumanSize(manifest.virtual_size()) + "\n" + "chunks        " +
+         std::to_string(manifest.chunk_count()) + ", " +
          HumanSize(manifest.stored_bytes()) + "\n";
 }
 
 Result<OpenManifest> OpenSealed(Tool& tool, const std::string& name) {
   ASSIGN_OR_RETURN(UnlockedImage image, Unlock(tool, name));
-  return OpenManifest::Open(std::move(image.resolved.manifest),
-                            image.data_key);
+  return OpenManifest::Open(std::move(image.resolved.manifest), image.data_key);
 }
 
 }  // namespace
@@ -205,8 +202,9 @@ Result<int> RunVerify(Tool& tool, const Arguments& arguments) {
           " chunks checked, " + std::to_string(report.damaged_chunks) +
           " damaged\n";
   if (report.damaged_chunks > 0)
-    text += "convert the image again after removing the damaged objects, or "
-            "restore them from a copy of the origin\n";
+    text +=
+        "convert the image again after removing the damaged objects, or "
+        "restore them from a copy of the origin\n";
   tool.Print(json, image.manifest.id(), text);
   return report.damaged_chunks == 0 ? 0 : ExitCodeOf(Code::kCorrupt);
 }
@@ -265,8 +263,7 @@ Result<int> RunRm(Tool& tool, const Arguments& arguments) {
                    ImageName::Parse(arguments.Get("NAME")));
   RETURN_IF_ERROR(tool.OpenOrigin(/*writing=*/false));
   ASSIGN_OR_RETURN(Origin* const origin, tool.OpenOrigin(/*writing=*/true));
-  RETURN_IF_ERROR_AS(origin->RemovePointer(name),
-                     "remove " + name.ToString());
+  RETURN_IF_ERROR_AS(origin->RemovePointer(name), "remove " + name.ToString());
   Json json;
   json["removed"] = name.ToString();
   tool.Print(json, name.ToString(),

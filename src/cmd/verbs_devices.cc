@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cmd/verbs.h"
+#include "sandbox/device.h"
+#include "sandbox/mount.h"
+
+namespace morsel {
+namespace {
+
+Result<AttachedDevice> AttachByName(Tool& tool, const Arguments& arguments) {
+  ASSIGN_OR_RETURN(const UnlockedImage image,
+                   Unlock(tool, arguments.Get("NAME")));
+  ASSIGN_OR_RETURN(KeyService* const keys, tool.Keys());
+  AttachOptions options;
+  options.read_only = arguments.Has("read-only");
+  options.overlay = arguments.Get("overlay");
+  return AttachDevice(tool.config(), image.name, image.resolved,
+                      image.data_key, *keys, options);
+}
+
+Result<int> ListAttached(Tool& tool) {
+  ASSIGN_OR_RETURN(const std::vector<AttachedDevice> devices,
+                   ListDevices(tool.config()));
+  Json json{Json::Array()};
+  std::string ids;
+  std::string text;
+  for (const AttachedDevice& device : devices) {
+    json.Append(device.ToJson());
+    ids += (ids.empty() ? "" : "\n") + device.path;
+    text += device.path + "  " + device.image +
+            (device.read_only ? "  read-only" : "") +
+            (device.overlay.empty() ? "" : "  overlay " + device.overlay) +
+            (device.alive ? "" : "  dead: 'morsel doctor' clears it") + "\n";
+  }
+  tool.Print(json, ids, text);
+  return 0;
+}
+
+}  // namespace
+
+Result<int> RunAttach(Tool& tool, const Arguments& arguments) {
+  if (arguments.Has("list")) return ListAttached(tool);
+  if (!arguments.Has("NAME"))
+    return MakeError(Code::kInvalid,
+                     "NAME is required: which image? ('morsel images' lists "
+                     "what there is)");
+  ASSIGN_OR_RETURN(const AttachedDevice device, AttachByName(tool, arguments));
+  tool.Print(device.ToJson(), device.path, device.path + "\n");
+  return 0;
+}
+
+Result<int> RunDetach(Tool& tool, const Arguments& arguments) {
+  const std::string path = arguments.Get("PATH");
+  RETURN_IF_ERROR(DetachDevice(tool.config(), path));
+  Json json;
+  json["detached"] = path;
+  tool.Print(json, path, "");
+  return 0;
+}
+
+Result<int> RunMount(Tool& tool, const Arguments& arguments) {
+  const std::string dir = arguments.Get("DIR");
+  ASSIGN_OR_RETURN(const AttachedDevice device, AttachByName(tool, arguments));
+  if (Status mounted = MountImage(tool.config(), device, dir); !mounted.ok()) {
+    // The mount's error is what the user needs; doctor clears what is left.
+    (void)DetachDevice(tool.config(), device.path);
+    return std::move(mounted).error();
+  }
+  Json json = device.ToJson();
+  json["dir"] = dir;
+  tool.Print(json, dir, "");
+  return 0;
+}
+
+Result<int> RunUmount(Tool& tool, const Arguments& arguments) {
+  const std::string dir = arguments.Get("DIR");
+  RETURN_IF_ERROR(UmountImage(tool.config(), dir));
+  Json json;
+  json["unmounted"] = dir;
+  tool.Print(json, dir, "");
+  return 0;
+}
+
+}  // namespace morsel
