@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
 # What the benchmarks share: a private state, cold caches, figures as ratios.
 # Sourced by the scripts of this folder, which ./dev bench calls.
 set -euo pipefail
