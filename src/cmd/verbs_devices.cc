@@ -13,8 +13,8 @@ Result<AttachedDevice> AttachByName(Tool& tool, const Arguments& arguments) {
   AttachOptions options;
   options.read_only = arguments.Has("read-only");
   options.overlay = arguments.Get("overlay");
-  return AttachDevice(tool.config(), image.name, image.resolved,
-                      image.data_key, *keys, options);
+  return AttachDevice(tool.config(), image.name, image.resolved, image.data_key,
+                      *keys, options);
 }
 
 Result<int> ListAttached(Tool& tool) {

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <charconv>
+#include <cstdio>
+
+#include "base/fd.h"
+#include "cmd/verbs.h"
+#include "sandbox/device.h"
+#include "sandbox/image_config.h"
+#include "sandbox/run.h"
+
+namespace morsel {
+namespace {
+
+Result<double> ParseCpus(const std::string& text) {
+  char* end = nullptr;
+  const double cpus = std::strtod(text.c_str(), &end);
+  if (text.empty() || *end != '\0' || !(cpus > 0))
+    return MakeError(Code::kInvalid,
+                     "--cpus " + text + ": not a number above 0");
+  return cpus;
+}
+
+Result<int64_t> ParseCount(const std::string& text) {
+  int64_t count = 0;
+  const auto [end, error] =
+      std::from_chars(text.data(), text.data() + text.size(), count);
+  if (error != std::errc() || end != text.data() + text.size() || count < 1)
+    return MakeError(Code::kInvalid,
+                     "--pids-limit " + text + ": not a number above 0");
+  return count;
+}
+
+Status ReadLimits(const Arguments& arguments, RunOptions& options) {
+  if (arguments.Has("memory")) {
+    ASSIGN_OR_RETURN_AS(options.memory_bytes,
+                        ParseSize(arguments.Get("memory")), "--memory");
+  }
+  if (arguments.Has("cpus")) {
+    ASSIGN_OR_RETURN(options.cpus, ParseCpus(arguments.Get("cpus")));
+  }
+  if (arguments.Has("pids-limit")) {
+    ASSIGN_OR_RETURN(options.pids_limit,
+                     ParseCount(arguments.Get("pids-limit")));
+  }
+  return Ok();
+}
+
+Result<RunOptions> ReadOptions(const Arguments& arguments) {
+  RunOptions options;
+  options.args = arguments.List("COMMAND");
+  if (arguments.Has("entrypoint"))
+    options.entrypoint = arguments.Get("entrypoint");
+  options.env = arguments.List("env");
+  options.user = arguments.Get("user");
+  options.working_dir = arguments.Get("workdir");
+  options.hostname = arguments.Get("hostname");
+  options.read_only = arguments.Has("read-only");
+  options.terminal = arguments.Has("tty");
+  options.interactive = arguments.Has("interactive");
+  options.add_capabilities = arguments.List("cap-add");
+  options.drop_capabilities = arguments.List("cap-drop");
+  const std::string net = arguments.Get("net");
+  if (net == "host")
+    options.network = Network::kHost;
+  else if (!net.empty() && net != "none")
+    return MakeError(Code::kInvalid,
+                     "--net " + net + ": there are host and none");
+  for (const std::string& text : arguments.List("volume")) {
+    ASSIGN_OR_RETURN(BindMount bind, BindMount::Parse(text));
+    options.binds.push_back(std::move(bind));
+  }
+  RETURN_IF_ERROR(ReadLimits(arguments, options));
+  return options;
+}
+
+Result<ImageConfig> ReadImageConfig(const UnlockedImage& image) {
+  ASSIGN_OR_RETURN(Manifest manifest,
+                   Manifest::Parse(CopyBytes(image.resolved.manifest.bytes())));
+  ASSIGN_OR_RETURN(const OpenManifest opened,
+                   OpenManifest::Open(std::move(manifest), image.data_key));
+  return ImageConfig::Parse(opened.config());
+}
+
+// The image to run: a SOURCE is converted first.
+Result<UnlockedImage> FindImage(Tool& tool, const Arguments& arguments) {
+  const std::string name = arguments.Get("NAME");
+  if (!IsSource(name)) return Unlock(tool, name);
+  ASSIGN_OR_RETURN(const ImageName converted,
+                   ConvertSource(tool, name, "", arguments.Get("platform"),
+                                 /*report=*/false));
+  return Unlock(tool, converted.ToString());
+}
+
+double MillisecondsSince(Deadline begin) {
+  const std::chrono::duration<double, std::milli> passed =
+      SystemClock().Now() - begin;
+  return passed.count();
+}
+
+Status WriteStats(const std::string& path, double resolve_ms, double attach_ms,
+                  const RunReport& report) {
+  Json json = report.timings.ToJson();
+  json["resolve_ms"] = resolve_ms;
+  json["attach_ms"] = attach_ms;
+  json["exit_code"] = report.exit_code;
+  if (const Json::Object* stats = report.device_stats.AsObject())
+    for (const auto& [key, value] : *stats) json[key] = value;
+  return WriteFileAtomically(path, AsBytes(json.Dump(2) + "\n"), 0644);
+}
+
+void PrintErrors(const RunReport& report) {
+  if (report.error)
+    std::fprintf(stderr, "morsel: run: %s (%s)\n",
+                 report.error->message.c_str(),
+                 std::string(CodeName(report.error->code)).c_str());
+  if (report.cleanup_error)
+    std::fprintf(stderr,
+                 "morsel: run: clean-up: %s ('morsel doctor' clears it)\n",
+                 report.cleanup_error->message.c_str());
+}
+
+}  // namespace
+
+Result<int> RunRun(Tool& tool, const Arguments& arguments) {
+  ASSIGN_OR_RETURN(const RunOptions options, ReadOptions(arguments));
+  const Deadline begun = SystemClock().Now();
+  ASSIGN_OR_RETURN(const UnlockedImage image, FindImage(tool, arguments));
+  ASSIGN_OR_RETURN_AS(const ImageConfig config, ReadImageConfig(image),
+                      "image " + image.name.ToString());
+  ASSIGN_OR_RETURN(KeyService* const keys, tool.Keys());
+  ASSIGN_OR_RETURN(ForwardedSignals signals, ForwardedSignals::Block());
+  const double resolve_ms = MillisecondsSince(begun);
+  AttachOptions attach;
+  attach.overlay = arguments.Get("overlay");
+  attach.until_exit = true;
+  const Deadline attaching = SystemClock().Now();
+  ASSIGN_OR_RETURN(const AttachedDevice device,
+                   AttachDevice(tool.config(), image.name, image.resolved,
+                                image.data_key, *keys, attach));
+  const double attach_ms = MillisecondsSince(attaching);
+  const RunReport report = RunContainer({.config = tool.config(),
+                                         .device = device,
+                                         .image = config,
+                                         .options = options,
+                                         .signals = signals});
+  PrintErrors(report);
+  if (arguments.Has("stats-file"))
+    RETURN_IF_ERROR(
+        WriteStats(arguments.Get("stats-file"), resolve_ms, attach_ms, report));
+  return report.exit_code;
+}
+
+}  // namespace morsel
