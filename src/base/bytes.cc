@@ -53,7 +53,9 @@ std::string HumanSize(uint64_t byte_count) {
                                                         "GiB", "TiB"};
   double value = static_cast<double>(byte_count);
   size_t unit = 0;
-  while (value >= 1024 && unit + 1 < kUnits.size()) {
+  // Bytes are printed whole, all else with one digit: 1023.95 KiB would round
+  // to 1024.0 KiB.
+  while (value >= (unit == 0 ? 1024 : 1023.95) && unit + 1 < kUnits.size()) {
     value /= 1024;
     ++unit;
   }

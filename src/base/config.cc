@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/config.h"
 
+#include <toml++/toml.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <cmath>
 #include <cstdlib>
 #include <filesystem>
 #include <sstream>
-#include <toml++/toml.h>
 
 #include "base/bytes.h"
 #include "base/fd.h"
@@ -65,7 +66,7 @@ Result<int64_t> ParseInteger(std::string_view text) {
 Result<double> ParseSeconds(const std::string& text) {
   char* end = nullptr;
   const double value = std::strtod(text.c_str(), &end);
-  if (text.empty() || *end != '\0' || !(value >= 0))
+  if (text.empty() || *end != '\0' || !std::isfinite(value) || value < 0)
     return MakeError(Code::kInvalid,
                      "'" + text + "' is not a number of seconds");
   return value;
@@ -121,8 +122,8 @@ Status ReadTable(const toml::table& table, const std::string& prefix,
     }
     const std::optional<std::string> text = ScalarText(node);
     if (!text)
-      return MakeError(Code::kInvalid, where + ": " + name +
-                                           " must be text or a number");
+      return MakeError(Code::kInvalid,
+                       where + ": " + name + " must be text or a number");
     RETURN_IF_ERROR_AS(config.Set(name, *text), where);
   }
   return Ok();
@@ -169,8 +170,7 @@ Result<Config> Config::Load(const std::string& path) {
 Status Config::Set(std::string_view key, std::string value) {
   const ConfigKey* known = FindKey(key);
   if (known == nullptr)
-    return MakeError(Code::kInvalid,
-                     "unknown setting " + std::string(key));
+    return MakeError(Code::kInvalid, "unknown setting " + std::string(key));
   RETURN_IF_ERROR(CheckType(*known, value));
   values_[std::string(key)] = std::move(value);
   return Ok();
@@ -237,8 +237,8 @@ Result<uint64_t> ParseSize(std::string_view text) {
   if (index != std::string::npos)
     shift = 10 * (static_cast<unsigned>(index) + 1);
   else if (!unit.empty() && unit != "B")
-    return MakeError(Code::kInvalid, "'" + std::string(text) +
-                                         "' is not a size such as 64MiB");
+    return MakeError(Code::kInvalid,
+                     "'" + std::string(text) + "' is not a size such as 64MiB");
   if (error != std::errc() || (value << shift) >> shift != value)
     return MakeError(Code::kInvalid,
                      "'" + std::string(text) + "' is not a size");

@@ -47,8 +47,8 @@ Result<Fd> Duplicate(int fd) {
 
 Status ReadFullAt(int fd, uint64_t offset, MutableByteSpan out) {
   while (!out.empty()) {
-    const ssize_t n = ::pread(fd, out.data(), out.size(),
-                              static_cast<off_t>(offset));
+    const ssize_t n =
+        ::pread(fd, out.data(), out.size(), static_cast<off_t>(offset));
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return ErrnoError(errno, "read");
     if (n == 0)
@@ -73,8 +73,8 @@ Result<size_t> ReadUpTo(int fd, MutableByteSpan out) {
 
 Status WriteFullAt(int fd, uint64_t offset, ByteSpan bytes) {
   while (!bytes.empty()) {
-    const ssize_t n = ::pwrite(fd, bytes.data(), bytes.size(),
-                               static_cast<off_t>(offset));
+    const ssize_t n =
+        ::pwrite(fd, bytes.data(), bytes.size(), static_cast<off_t>(offset));
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return ErrnoError(errno, "write");
     bytes = bytes.subspan(static_cast<size_t>(n));
@@ -108,9 +108,9 @@ Result<Bytes> ReadWholeFile(const std::string& path, uint64_t limit_bytes) {
     const size_t done = bytes.size();
     const size_t step = done == 0 ? 4096 : done;
     bytes.resize(done + step);
-    ASSIGN_OR_RETURN_AS(const size_t n,
-                        ReadUpTo(fd.get(), MutableByteSpan(bytes).subspan(done)),
-                        path);
+    ASSIGN_OR_RETURN_AS(
+        const size_t n,
+        ReadUpTo(fd.get(), MutableByteSpan(bytes).subspan(done)), path);
     bytes.resize(done + n);
     if (bytes.size() > limit_bytes)
       return MakeError(Code::kExhausted,

@@ -24,7 +24,10 @@ class Builder final : public nlohmann::json_sax<nlohmann::json> {
       return Fail("a number is too large");
     return Put(Json(static_cast<int64_t>(value)));
   }
-  bool number_float(double value, const std::string&) override {
+  bool number_float(double value, const std::string& text) override {
+    // What is written as an integer but fits none also comes here.
+    if (text.find_first_of(".eE") == std::string::npos)
+      return Fail("a number is too large");
     return Put(Json(value));
   }
   bool string(std::string& value) override {

@@ -70,8 +70,8 @@ void AppendQuoted(std::string& line, std::string_view text) {
 
 void InitLog(std::string_view program, LogLevel lowest) {
   LogSettings& settings = Settings();
-  const size_t n = program.copy(settings.program.data(),
-                                settings.program.size() - 1);
+  const size_t n =
+      program.copy(settings.program.data(), settings.program.size() - 1);
   settings.program[n] = '\0';
   settings.lowest = static_cast<int>(lowest);
 }

@@ -54,8 +54,7 @@ Result<std::string> FindProgram(const std::string& name) {
   for (size_t begin = 0; begin < rest.size();) {
     size_t end = rest.find(':', begin);
     if (end == std::string::npos) end = rest.size();
-    const std::string candidate =
-        rest.substr(begin, end - begin) + "/" + name;
+    const std::string candidate = rest.substr(begin, end - begin) + "/" + name;
     if (::access(candidate.c_str(), X_OK) == 0) return candidate;
     begin = end + 1;
   }
@@ -102,11 +101,11 @@ struct ExecPlan {
     plan.sources[i] = ::fcntl(plan.fds[i].first, F_DUPFD_CLOEXEC, lowest);
     if (plan.sources[i] < 0) FailInChild(plan);
   }
+  // 4 = CLOSE_RANGE_CLOEXEC: whatever else is open ends with the exec; dup2
+  // makes the targets, and them alone, survive it.
+  ::syscall(SYS_close_range, 3U, UINT_MAX, 4U);
   for (size_t i = 0; i < plan.fds.size(); ++i)
     if (::dup2(plan.sources[i], plan.fds[i].second) < 0) FailInChild(plan);
-  // 4 = CLOSE_RANGE_CLOEXEC: whatever else is open ends with the exec.
-  const auto first = static_cast<unsigned>(lowest);
-  ::syscall(SYS_close_range, first, UINT_MAX, 4U);
   ::execve(plan.file, plan.argv, plan.envp);
   FailInChild(plan);
 }
@@ -204,12 +203,11 @@ Result<CommandOutput> RunCommand(const std::vector<std::string>& argv) {
   Fd err_read(err[0]);
   Fd err_write(err[1]);
   ASSIGN_OR_RETURN(Fd nothing, OpenFile("/dev/null", O_RDONLY));
-  ASSIGN_OR_RETURN(const Child child,
-                   Spawn({.argv = argv,
-                          .env = {},
-                          .fds = {{nothing.get(), 0},
-                                  {out_write.get(), 1},
-                                  {err_write.get(), 2}}}));
+  ASSIGN_OR_RETURN(const Child child, Spawn({.argv = argv,
+                                             .env = {},
+                                             .fds = {{nothing.get(), 0},
+                                                     {out_write.get(), 1},
+                                                     {err_write.get(), 2}}}));
   out_write.Close();
   err_write.Close();
   CommandOutput output;
@@ -240,8 +238,8 @@ Result<uint64_t> ProcessStartTicks(pid_t pid) {
   const std::string text(AsText(bytes));
   size_t at = text.rfind(')');
   if (at == std::string::npos || text.size() < at + 4 || text[at + 2] == 'Z')
-    return MakeError(Code::kNotFound, "process " + std::to_string(pid) +
-                                          " has ended");
+    return MakeError(Code::kNotFound,
+                     "process " + std::to_string(pid) + " has ended");
   for (int field = 2; field < 22 && at != std::string::npos; ++field)
     at = text.find(' ', at + 1);
   if (at == std::string::npos)

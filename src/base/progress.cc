@@ -48,8 +48,7 @@ void Progress::Add(uint64_t byte_count) {
   int64_t due_ms = next_draw_ms_.load();
   if (now_ms < due_ms) return;
   // One of the threads that find it due draws it.
-  if (next_draw_ms_.compare_exchange_strong(due_ms, now_ms + kRedrawMs))
-    Draw();
+  if (next_draw_ms_.compare_exchange_strong(due_ms, now_ms + kRedrawMs)) Draw();
 }
 
 void Progress::End() {

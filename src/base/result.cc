@@ -53,6 +53,7 @@ Code CodeOfErrno(int value) {
   switch (value) {
     case ENOENT:
     case ENOTDIR:
+    case ESRCH:
       return Code::kNotFound;
     case EEXIST:
       return Code::kExists;
@@ -85,8 +86,7 @@ Code CodeOfErrno(int value) {
 }  // namespace
 
 Error ErrnoError(int errno_value, std::string_view what) {
-  const std::string reason =
-      std::generic_category().message(errno_value);
+  const std::string reason = std::generic_category().message(errno_value);
   return {CodeOfErrno(errno_value), std::string(what) + ": " + reason};
 }
 

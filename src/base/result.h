@@ -119,31 +119,31 @@ inline Status Ok() { return {}; }
 #define MORSEL_CONCAT(a, b) MORSEL_CONCAT_INNER(a, b)
 
 // Returns the error of `expr` (a Result) to the caller, if it has one.
-#define RETURN_IF_ERROR(expr)                              \
-  do {                                                     \
-    if (auto morsel_status = (expr); !morsel_status.ok())  \
-      return std::move(morsel_status).error();             \
+#define RETURN_IF_ERROR(expr)                             \
+  do {                                                    \
+    if (auto morsel_status = (expr); !morsel_status.ok()) \
+      return std::move(morsel_status).error();            \
   } while (false)
 
 // Like RETURN_IF_ERROR, with context added on the way up.
-#define RETURN_IF_ERROR_AS(expr, context)                  \
-  do {                                                     \
-    if (auto morsel_status = (expr); !morsel_status.ok())  \
+#define RETURN_IF_ERROR_AS(expr, context)                    \
+  do {                                                       \
+    if (auto morsel_status = (expr); !morsel_status.ok())    \
       return std::move(morsel_status).error().Wrap(context); \
   } while (false)
 
 // Assigns the value of `expr` (a Result) to `lhs`, or returns its error.
 #define ASSIGN_OR_RETURN(lhs, expr) \
   ASSIGN_OR_RETURN_IMPL(MORSEL_CONCAT(morsel_result_, __LINE__), lhs, expr)
-#define ASSIGN_OR_RETURN_IMPL(result, lhs, expr)        \
-  auto result = (expr);                                 \
-  if (!result.ok()) return std::move(result).error();   \
+#define ASSIGN_OR_RETURN_IMPL(result, lhs, expr)      \
+  auto result = (expr);                               \
+  if (!result.ok()) return std::move(result).error(); \
   lhs = std::move(result).value()
 
-#define ASSIGN_OR_RETURN_AS(lhs, expr, context)                          \
-  ASSIGN_OR_RETURN_AS_IMPL(MORSEL_CONCAT(morsel_result_, __LINE__), lhs, \
-                           expr, context)
-#define ASSIGN_OR_RETURN_AS_IMPL(result, lhs, expr, context)         \
-  auto result = (expr);                                              \
-  if (!result.ok()) return std::move(result).error().Wrap(context);  \
+#define ASSIGN_OR_RETURN_AS(lhs, expr, context)                                \
+  ASSIGN_OR_RETURN_AS_IMPL(MORSEL_CONCAT(morsel_result_, __LINE__), lhs, expr, \
+                           context)
+#define ASSIGN_OR_RETURN_AS_IMPL(result, lhs, expr, context)        \
+  auto result = (expr);                                             \
+  if (!result.ok()) return std::move(result).error().Wrap(context); \
   lhs = std::move(result).value()
