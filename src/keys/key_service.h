@@ -18,7 +18,7 @@
 namespace morsel {
 
 struct WrappedKey {
-  std::string key_id;   // which key of the service wrapped it
+  std::string key_id;    // which key of the service wrapped it
   std::string blob_hex;  // opaque to everyone else
 };
 

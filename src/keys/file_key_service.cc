@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "keys/file_key_service.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "base/fd.h"
+#include "crypto/cipher.h"
+#include "crypto/hash.h"
+
+namespace morsel {
+namespace {
+
+constexpr std::string_view kLinePrefix = "morsel-key-1 ";
+constexpr std::string_view kIdLabel = "morsel-key-id-1";
+constexpr std::string_view kWrapLabel = "morsel-wrap-1";
+constexpr size_t kKeyIdDigits = 16;
+constexpr size_t kMaxFileBytes = 64 * kKiB;
+constexpr size_t kBlobSize = kGcmNonceSize + kKeySize + kGcmTagSize;
+
+struct NamedKey {
+  std::string id;
+  SecretKey key;
+};
+
+std::string IdOf(const SecretKey& key) {
+  Sha256 hash;
+  hash.Update(AsBytes(kIdLabel));
+  hash.Update(key.bytes());
+  return ToHex(hash.Finish()).substr(0, kKeyIdDigits);
+}
+
+Bytes AdditionalData(std::string_view context) {
+  Bytes bytes = CopyBytes(AsBytes(kWrapLabel));
+  const ByteSpan tail = AsBytes(context);
+  bytes.insert(bytes.end(), tail.begin(), tail.end());
+  return bytes;
+}
+
+class FileKeys final : public KeyService {
+ public:
+  FileKeys(std::string path, std::vector<NamedKey> keys)
+      : path_(std::move(path)), keys_(std::move(keys)) {}
+
+  std::string KeyId() const override { return keys_.back().id; }
+
+  Result<WrappedKey> Wrap(const SecretKey& data_key,
+                          std::string_view context) override {
+    GcmNonce nonce;
+    SystemRandom().Fill(nonce);
+    const Bytes sealed = AesGcmSeal(keys_.back().key, nonce,
+                                    AdditionalData(context), data_key.bytes());
+    return WrappedKey{.key_id = keys_.back().id,
+                      .blob_hex = ToHex(nonce) + ToHex(sealed)};
+  }
+
+  Result<SecretKey> Unwrap(const WrappedKey& wrapped,
+                           std::string_view context) override {
+    const auto it =
+        std::find_if(keys_.begin(), keys_.end(),
+                     [&](const auto& k) { return k.id == wrapped.key_id; });
+    if (it == keys_.end())
+      return MakeError(Code::kDenied,
+                       "it is wrapped by the key " + wrapped.key_id +
+                           ", which is not in " + path_ +
+                           "; name the right file with --key-file");
+    return UnwrapWith(it->key, wrapped, context);
+  }
+
+ private:
+  static Result<SecretKey> UnwrapWith(const SecretKey& key,
+                                      const WrappedKey& wrapped,
+                                      std::string_view context) {
+    Bytes blob(kBlobSize);
+    const Status parsed = ParseHex(wrapped.blob_hex, blob);
+    if (!parsed.ok())
+      return MakeError(Code::kCorrupt,
+                       "a wrapped key is damaged: " + parsed.error().message);
+    GcmNonce nonce;
+    std::copy_n(blob.begin(), kGcmNonceSize, nonce.begin());
+    SecretKey data_key;
+    const Status opened = AesGcmOpen(key, nonce, AdditionalData(context),
+                                     ByteSpan(blob).subspan(kGcmNonceSize),
+                                     data_key.mutable_bytes());
+    if (!opened.ok())
+      return MakeError(Code::kCorrupt,
+                       "a wrapping of the key " + wrapped.key_id +
+                           " does not fit the name '" + std::string(context) +
+                           "': it is damaged, or was put in another's place");
+    return data_key;
+  }
+
+  const std::string path_;
+  const std::vector<NamedKey> keys_;
+};
+
+Status CheckAccess(const Fd& file, const std::string& path) {
+  struct stat info;
+  if (::fstat(file.get(), &info) != 0) return ErrnoError(errno, "stat " + path);
+  if (!S_ISREG(info.st_mode))
+    return MakeError(Code::kInvalid,
+                     "the key file " + path + " is no regular file");
+  if ((info.st_mode & 077) != 0)
+    return MakeError(Code::kDenied, "the key file " + path +
+                                        " can be read by others; 'chmod 600 " +
+                                        path + "' and consider it known");
+  if (info.st_uid != 0 && info.st_uid != ::geteuid())
+    return MakeError(Code::kDenied,
+                     "the key file " + path +
+                         " belongs to another user; use a file of your own");
+  return Ok();
+}
+
+Result<NamedKey> ParseLine(std::string_view line) {
+  if (line.substr(0, kLinePrefix.size()) != kLinePrefix)
+    return MakeError(Code::kInvalid, "no line of a key file");
+  NamedKey named;
+  RETURN_IF_ERROR(
+      ParseHex(line.substr(kLinePrefix.size()), named.key.mutable_bytes()));
+  named.id = IdOf(named.key);
+  return named;
+}
+
+Result<std::vector<NamedKey>> ParseKeys(std::string_view text,
+                                        const std::string& path) {
+  std::vector<NamedKey> keys;
+  size_t number = 0;
+  while (!text.empty()) {
+    ++number;
+    const size_t end = std::min(text.find('\n'), text.size());
+    const std::string_view line = text.substr(0, end);
+    text.remove_prefix(std::min(end + 1, text.size()));
+    if (line.empty() || line[0] == '#') continue;
+    ASSIGN_OR_RETURN_AS(
+        NamedKey key, ParseLine(line),
+        "key file " + path + ", line " + std::to_string(number));
+    keys.push_back(std::move(key));
+  }
+  if (keys.empty())
+    return MakeError(Code::kInvalid, "the key file " + path + " has no key");
+  return keys;
+}
+
+// Reads into memory that is wiped.
+Result<SecretBuffer> ReadSecretFile(const Fd& file, const std::string& path) {
+  SecretBuffer buffer(kMaxFileBytes + 1);
+  ASSIGN_OR_RETURN_AS(const size_t size,
+                      ReadUpTo(file.get(), buffer.mutable_bytes()), path);
+  if (size > kMaxFileBytes)
+    return MakeError(Code::kInvalid, "the key file " + path + " is too large");
+  SecretBuffer exact(size);
+  std::copy_n(buffer.bytes().begin(), size, exact.mutable_bytes().begin());
+  return exact;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<KeyService>> FileKeyService::Open(
+    const std::string& path) {
+  Result<Fd> file = OpenFile(path, O_RDONLY | O_NOCTTY);
+  if (!file.ok() && file.error().code == Code::kNotFound)
+    return MakeError(Code::kNotFound,
+                     "there is no key file " + path +
+                         "; 'morsel keys create' makes one, --key-file names "
+                         "another");
+  if (!file.ok()) return std::move(file).error().Wrap("key file");
+  RETURN_IF_ERROR(CheckAccess(*file, path));
+  ASSIGN_OR_RETURN(const SecretBuffer text, ReadSecretFile(*file, path));
+  ASSIGN_OR_RETURN(std::vector<NamedKey> keys,
+                   ParseKeys(AsText(text.bytes()), path));
+  return std::unique_ptr<KeyService>(
+      std::make_unique<FileKeys>(path, std::move(keys)));
+}
+
+Status FileKeyService::Create(const std::string& path, Random& random) {
+  const SecretKey key = SecretKey::Generate(random);
+  std::string text = std::string(kLinePrefix) + ToHex(key.bytes()) + "\n";
+  // A name of its own first, then a hard link, which fails if the file is
+  // there: two that create at once end with one whole file.
+  const std::string temporary = path + ".new-" + RandomHex(random, 8);
+  const Status written = WriteFileAtomically(temporary, AsBytes(text), 0600);
+  Wipe(std::as_writable_bytes(std::span(text.data(), text.size())));
+  RETURN_IF_ERROR_AS(written, "make the key file " + path);
+  const int linked = ::link(temporary.c_str(), path.c_str());
+  const int reason = errno;
+  ::unlink(temporary.c_str());
+  if (linked == 0) return Ok();
+  if (reason == EEXIST)
+    return MakeError(Code::kExists, "the key file " + path +
+                                        " is there already; it was not "
+                                        "touched");
+  return ErrnoError(reason, "make the key file " + path);
+}
+
+}  // namespace morsel
