@@ -46,7 +46,11 @@ VerbSpec ConvertVerb() {
                      .help = "the name to give it: NAME[:TAG]; the source's "
                              "own by default",
                      .required = false}},
-      .options = {kPlatform},
+      .options = {kPlatform,
+                  {.name = "ext4",
+                   .value_name = "FILE",
+                   .help = "write the plain file system to FILE, and nothing "
+                           "to the origin"}},
       .examples = {{"morsel convert oci:./images:python app:1.0",
                     "Converts the tag python of an OCI layout."},
                    {"morsel convert docker://debian:12",

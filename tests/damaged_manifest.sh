@@ -1,0 +1,49 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# A manifest that is damaged at any byte opens nowhere; so does a record that
+# was put in another's place, and a wrong key names the key that is needed.
+. "$(dirname "$0")/lib.sh"
+requires jq python3
+
+morsel convert -q "$(image nasty)" man:1 >/dev/null
+id=$(morsel inspect -q man:1)
+file=$(find "$MORSEL_STATE_DIR/origin/roots" -path "*/manifests/$id")
+cp "$file" "$WORK/good"
+size=$(stat -c %s "$file")
+for offset in 0 8 12 16 24 28 32 64 100 112 116 120 $((size / 2)) $((size - 1)); do
+  python3 - "$WORK/good" "$file" "$offset" <<'END'
+import os, sys
+data = bytearray(open(sys.argv[1], 'rb').read())
+data[int(sys.argv[3])] ^= 1
+os.unlink(sys.argv[2])
+open(sys.argv[2], 'wb').write(data)
+END
+  expect_exit 4 morsel inspect man:1
+  expect_exit 4 morsel verify man:1
+  expect_exit 4 morsel inspect --no-key man:1
+done
+truncate -s 50 "$file"
+expect_exit 4 morsel verify man:1
+rm "$file"
+expect_exit 3 morsel verify man:1
+cp "$WORK/good" "$file"
+chmod 644 "$file"
+expect_exit 0 morsel verify man:1
+
+# Another name's pointer: its wrapping is for its own name.
+morsel convert -q "$(image nasty-plain)" other:1 >/dev/null
+origin=$MORSEL_STATE_DIR/origin/images
+rm "$origin/man/1.json"
+cp "$origin/other/1.json" "$origin/man/1.json"
+expect_exit 1 morsel inspect man:1
+
+# A wrong key: which one is needed?
+key_id=$(morsel keys -q)
+morsel keys create --key-file "$WORK/wrong" -q >/dev/null
+expect_exit 1 morsel inspect --key-file "$WORK/wrong" other:1
+expect_text "$WORK/err" "$key_id"
+chmod 644 "$WORK/wrong"
+expect_exit 1 morsel inspect --key-file "$WORK/wrong" other:1
+expect_exit 3 morsel inspect --key-file "$WORK/none" other:1
+expect_exit 1 morsel convert --key-file "$WORK/none" "$(image nasty)" x:1
+[[ ! -e $WORK/none ]] || fail "a key was made for an origin that has one"

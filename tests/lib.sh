@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
+# What the black-box tests share. A test is a bash file tests/NAME.sh that
+# shows one behaviour; its name says which:
+#
+#   . "$(dirname "$0")/lib.sh"
+#   requires root fuse loop
+#   morsel convert "$(image base)" base -q
+#   expect_exit 3 morsel inspect nothing
+#
+# Everything that a test makes lies below $WORK, and is gone when it ends,
+# however it ends: processes that work there, mounts, loop devices, files.
+# Exit code 77 is "skipped", with the reason on the last line.
+set -euo pipefail
+
+: "${MORSEL_BIN:?the folder of the programs; ctest sets it}"
+TESTS=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+WORK=$(mktemp -d "${TMPDIR:-/tmp}/morsel-test-XXXXXX")
+export MORSEL_STATE_DIR=$WORK/state MORSEL_RUN_DIR=$WORK/run
+# A user's own settings are none of the test's.
+export MORSEL_CONFIG=$WORK/config.toml
+: >"$MORSEL_CONFIG"
+STARTED=()
+
+fail() {
+  printf 'FAILED: %s\n' "$*" >&2
+  exit 1
+}
+
+skip() {
+  printf 'SKIPPED: %s\n' "$*"
+  exit 77
+}
+
+# requires WHAT...: skips the test where something is missing. `root`, `fuse`,
+# `loop` and `mount` are abilities; any other word is a program.
+requires() {
+  local what
+  for what in "$@"; do
+    case $what in
+      root) ((EUID == 0)) || skip "needs root" ;;
+      fuse) [[ -w /dev/fuse ]] || skip "needs /dev/fuse" ;;
+      loop) [[ -w /dev/loop-control ]] || skip "needs loop devices" ;;
+      *) command -v "$what" >/dev/null || skip "needs the program $what" ;;
+    esac
+  done
+}
+
+morsel() { "$MORSEL_BIN/morsel" "$@"; }
+
+# start COMMAND...: in the background; ended with the test. Its id is in $!.
+start() {
+  "$@" &
+  STARTED+=($!)
+}
+
+# expect_exit CODE COMMAND...: its output is in $WORK/out and $WORK/err.
+expect_exit() {
+  local expected=$1 code=0
+  shift
+  "$@" >"$WORK/out" 2>"$WORK/err" || code=$?
+  ((code == expected)) ||
+    fail "'$*' gave $code, not $expected: $(tail -n 3 "$WORK/err")"
+}
+
+# expect_text FILE TEXT: the file has this text somewhere.
+expect_text() {
+  grep -qF -- "$2" "$1" || fail "no '$2' in $1: $(head -c 1000 "$1")"
+}
+
+# field JSON_FILE JQ_EXPRESSION: a value, or a failure if it is not there.
+field() { jq -er "$2" "$1" || fail "no $2 in $1"; }
+
+# image NAME: a real image as `oci:DIR:TAG`, built from Debian packages and
+# cached; skips where there are no packages to be had. `nasty` and its variants
+# (nasty-zstd, nasty-plain) are made on the spot.
+image() {
+  case $1 in
+    nasty) nasty_image gzip ;;
+    nasty-*) nasty_image "${1#nasty-}" ;;
+    *) printf 'oci:%s:%s\n' "$(debian_layout "$1")" "$1" ;;
+  esac
+}
+
+nasty_image() {
+  local layout=$WORK/images/nasty-$1
+  [[ -d $layout ]] ||
+    python3 "$TESTS/images/nasty.py" build "$layout" --compress "$1" >&2 ||
+    fail "nasty.py failed"
+  printf 'oci:%s:nasty\n' "$layout"
+}
+
+debian_layout() {
+  "$TESTS/images/build.sh" "$1" 2>"$WORK/images.log" || {
+    tail -n 5 "$WORK/images.log" >&2
+    fail "the image $1 cannot be built"
+  }
+}
+
+drop_caches() {
+  sync
+  echo 3 >/proc/sys/vm/drop_caches
+}
+
+# The processes that have $WORK on their command line or in their environment:
+# what the test started, and what those started in turn.
+own_processes() {
+  local pid
+  for pid in /proc/[0-9]*; do
+    [[ ${pid#/proc/} != "$$" && ${pid#/proc/} != "$BASHPID" ]] || continue
+    if grep -qzF -- "$WORK" "$pid/cmdline" "$pid/environ" 2>/dev/null; then
+      printf '%s\n' "${pid#/proc/}"
+    fi
+  done
+}
+
+release_mounts() {
+  local target
+  while read -r target; do
+    umount -l "$(printf '%b' "$target")" || true
+  done < <(awk -v below="$WORK/" 'index($5, below) == 1 { print $5 }' \
+    /proc/self/mountinfo | sort -r)
+}
+
+release_loops() {
+  local device
+  ((EUID == 0)) || return 0
+  while read -r device; do
+    losetup -d "$device" || true
+  done < <(losetup --noheadings --raw -O NAME,BACK-FILE |
+    awk -v below="$WORK/" 'index($2, below) == 1 { print $1 }')
+}
+
+clean_up() {
+  local code=$? pid
+  set +e
+  trap '' INT TERM HUP
+  cd /
+  ((code == 0 || code == 77)) || show_logs
+  # Mounts first: a process that serves one is needed to flush it.
+  release_mounts 2>/dev/null
+  release_loops 2>/dev/null
+  for pid in "${STARTED[@]}" $(own_processes); do
+    kill -KILL "$pid" 2>/dev/null
+  done
+  wait 2>/dev/null
+  release_mounts
+  release_loops
+  rm -rf --one-file-system "$WORK"
+  exit "$code"
+}
+
+# The agents' logs, for whoever reads of the failure.
+show_logs() {
+  local log
+  find "$WORK" -xdev -name '*.log' -size +0 2>/dev/null |
+    while read -r log; do
+      printf -- '--- %s\n' "${log#"$WORK/"}" >&2
+      tail -n 20 "$log" >&2
+    done
+}
+
+trap clean_up EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP

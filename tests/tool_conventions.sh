@@ -1,0 +1,49 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# The tool's conventions: --json, -q, exit codes, names, manual, completion.
+. "$(dirname "$0")/lib.sh"
+requires jq man
+
+expect_exit 3 morsel images
+expect_exit 2 morsel
+expect_exit 2 morsel nonsense
+expect_exit 2 morsel inspect
+expect_exit 125 morsel run
+expect_exit 0 morsel --help
+expect_exit 0 morsel help convert
+expect_exit 0 morsel --version
+expect_exit 3 morsel convert oci:/nowhere x
+expect_exit 1 morsel convert "$(image nasty)" 'Bad Name'
+expect_exit 1 morsel convert "$(image nasty)" ../escape
+
+morsel convert --json "$(image nasty)" Tool:1 >/dev/null 2>&1 && fail "upper case"
+morsel convert --json "$(image nasty)" tool/conv:1 >"$WORK/json" 2>"$WORK/err"
+[[ $(field "$WORK/json" .name) == tool/conv:1 ]] || fail "name"
+expect_text "$WORK/err" "key"
+id=$(field "$WORK/json" .manifest_id)
+[[ $(morsel convert -q "$(image nasty)" tool/conv:1) == "$id" ]] ||
+  fail "the same image again is another manifest"
+[[ $(morsel images -q) == tool/conv:1 ]] || fail "images -q"
+morsel images --json | jq -e '.[0].stored_bytes > 0' >/dev/null || fail "images --json"
+morsel tag tool/conv:1 again:2
+[[ $(morsel inspect -q again:2) == "$id" ]] || fail "tag"
+[[ $(morsel inspect -q "again@$id") == "$id" ]] || fail "name@id"
+morsel inspect --json tool/conv:1 | jq -e '.config.os == "linux"' >/dev/null || fail "config"
+morsel inspect --json --no-key tool/conv:1 | jq -e 'has("config") | not' >/dev/null || fail "no-key"
+morsel rm tool/conv:1 >/dev/null
+expect_exit 3 morsel inspect tool/conv:1
+expect_exit 3 morsel rm tool/conv:1
+expect_exit 0 morsel verify again:2
+morsel roots --json | jq -e '.[0].state == "active"' >/dev/null || fail "roots"
+[[ $(morsel keys -q) =~ ^[0-9a-f]{16}$ ]] || fail "keys"
+MORSEL_NO_SUCH_KEY=1 morsel images -q >/dev/null
+echo 'no_such_setting = 1' >"$WORK/bad.toml"
+expect_exit 1 morsel images --config "$WORK/bad.toml"
+expect_text "$WORK/err" "bad.toml:1"
+
+morsel man "$WORK/man"
+for page in "$WORK"/man/*.1; do
+  LC_ALL=C.UTF-8 MANWIDTH=80 man --warnings -l "$page" >/dev/null 2>"$WORK/err"
+  [[ ! -s $WORK/err ]] || fail "$page: $(head -n 3 "$WORK/err")"
+done
+bash -n <(morsel completion bash) || fail "completion"
