@@ -38,8 +38,15 @@ std::string ToText(const ConvertReport& report) {
          " chunks, " + HumanSize(report.new_bytes) + "\n";
 }
 
-std::string SpoolDir(const Config& config) {
-  return config.StateDir() + "/spool";
+Result<ConvertRequest> MakeRequest(const Config& config,
+                                   const std::string& source,
+                                   const std::string& platform) {
+  ConvertRequest request{.source = source, .platform = platform, .name = {}};
+  request.spool_dir = config.StateDir() + "/spool";
+  RETURN_IF_ERROR(MakeDirectories(request.spool_dir, 0700));
+  const auto threads = static_cast<size_t>(config.Integer("convert.threads"));
+  request.thread_count = threads == 0 ? UsableCores() : threads;
+  return request;
 }
 
 }  // namespace
@@ -47,20 +54,17 @@ std::string SpoolDir(const Config& config) {
 Result<ImageName> ConvertSource(Tool& tool, const std::string& source,
                                 const std::string& name,
                                 const std::string& platform, bool report) {
-  ConvertRequest request{.source = source, .platform = platform, .name = {}};
+  const Config& config = tool.config();
+  ASSIGN_OR_RETURN(ConvertRequest request,
+                   MakeRequest(config, source, platform));
   if (!name.empty()) {
     ASSIGN_OR_RETURN(request.name, ImageName::Parse(name));
     if (!request.name.manifest_id.empty())
       return MakeError(Code::kInvalid,
                        name + ": a manifest id cannot be chosen");
   }
-  const Config& config = tool.config();
   ASSIGN_OR_RETURN(Origin* const origin, tool.OpenOrigin(/*writing=*/true));
   ASSIGN_OR_RETURN(KeyService* const keys, tool.Keys());
-  request.spool_dir = SpoolDir(config);
-  RETURN_IF_ERROR(MakeDirectories(request.spool_dir, 0700));
-  const auto threads = static_cast<size_t>(config.Integer("convert.threads"));
-  request.thread_count = threads == 0 ? UsableCores() : threads;
   Progress progress(SystemClock(), tool.draws_progress());
   ASSIGN_OR_RETURN_AS(const ConvertReport done,
                       ConvertImage(request, {*origin, *keys, SystemClock(),
@@ -73,7 +77,26 @@ Result<ImageName> ConvertSource(Tool& tool, const std::string& source,
   return done.name;
 }
 
+namespace {
+
+Result<int> ExportFileSystem(Tool& tool, const Arguments& arguments) {
+  const std::string path = arguments.Get("ext4");
+  Progress progress(SystemClock(), tool.draws_progress());
+  ASSIGN_OR_RETURN(const ConvertRequest request,
+                   MakeRequest(tool.config(), arguments.Get("SOURCE"),
+                               arguments.Get("platform")));
+  RETURN_IF_ERROR_AS(ExportExt4(request, path, progress), request.source);
+  progress.End();
+  Json json;
+  json["ext4"] = path;
+  tool.Print(json, path, path + "\n");
+  return 0;
+}
+
+}  // namespace
+
 Result<int> RunConvert(Tool& tool, const Arguments& arguments) {
+  if (arguments.Has("ext4")) return ExportFileSystem(tool, arguments);
   RETURN_IF_ERROR(ConvertSource(tool, arguments.Get("SOURCE"),
                                 arguments.Get("NAME"),
                                 arguments.Get("platform"), /*report=*/true));
