@@ -35,7 +35,7 @@ morsel convert -q "$(image nasty-plain)" other:1 >/dev/null
 origin=$MORSEL_STATE_DIR/origin/images
 rm "$origin/man/1.json"
 cp "$origin/other/1.json" "$origin/man/1.json"
-expect_exit 1 morsel inspect man:1
+expect_exit 4 morsel inspect man:1
 
 # A wrong key: which one is needed?
 key_id=$(morsel keys -q)

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <cstdio>
 
 #include "base/fd.h"
@@ -84,24 +85,49 @@ Result<int> RunKeys(Tool& tool, const Arguments& arguments) {
   return 0;
 }
 
+namespace {
+
+// One row of the doctor's report.
+void AddFinding(const Finding& finding, bool cleared, Json& json,
+                std::string& text) {
+  Json row = finding.ToJson();
+  row["cleared"] = cleared;
+  json.Append(std::move(row));
+  text += finding.where + ": " + finding.what + (cleared ? " (cleared)" : "") +
+          "\n";
+  if (!cleared && !finding.suggestion.empty())
+    text += "    " + finding.suggestion + "\n";
+}
+
+}  // namespace
+
 Result<int> RunDoctor(Tool& tool, const Arguments& arguments) {
-  ASSIGN_OR_RETURN(std::vector<Finding> findings, Examine(tool.config()));
-  if (!arguments.Has("dry-run"))
-    RETURN_IF_ERROR(Repair(tool.config(), findings));
+  ASSIGN_OR_RETURN(const std::vector<Finding> findings, Examine(tool.config()));
   Json json{Json::Array()};
   std::string text;
   bool healthy = true;
+  std::vector<Finding> fixable;
   for (const Finding& finding : findings) {
-    healthy = healthy && finding.repaired;
-    json.Append(finding.ToJson());
-    text += finding.what + ": " + finding.where +
-            (finding.repaired ? " (cleared)" : "") + "\n";
-    if (!finding.repaired && !finding.suggestion.empty())
-      text += "    " + finding.suggestion + "\n";
+    if (finding.fixable && !arguments.Has("dry-run")) {
+      fixable.push_back(finding);
+      continue;
+    }
+    AddFinding(finding, /*cleared=*/false, json, text);
+    healthy = false;
+  }
+  const std::vector<Finding> left = Repair(tool.config(), fixable);
+  for (const Finding& finding : left)
+    AddFinding(finding, /*cleared=*/false, json, text);
+  for (const Finding& finding : fixable) {
+    const bool failed =
+        std::any_of(left.begin(), left.end(), [&](const Finding& other) {
+          return other.kind == finding.kind && other.where == finding.where;
+        });
+    if (!failed) AddFinding(finding, /*cleared=*/true, json, text);
   }
   if (findings.empty()) text = "all is well\n";
   tool.Print(json, "", text);
-  return healthy ? 0 : 1;
+  return healthy && left.empty() ? 0 : 1;
 }
 
 Result<int> RunCompletion(Tool&, const Arguments& arguments) {
