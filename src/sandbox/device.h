@@ -28,6 +28,14 @@ namespace morsel {
 struct AttachOptions {
   bool read_only = false;
   std::string overlay;  // name of a named overlay; empty: ephemeral
+  // The device is of no use once this process has ended: the doctor clears it
+  // then. For `run`; a device of `attach` stays until it is detached.
+  bool until_exit = false;
+  // morsel-agent; empty: beside the running program, else in PATH.
+  std::string agent_program;
+  // How long the agent may take before it is killed. Reads of a device that
+  // is attached have their own limit (io_timeout).
+  double ready_timeout_seconds = 30;
 };
 
 struct AttachedDevice {
@@ -46,19 +54,21 @@ struct AttachedDevice {
 };
 
 // Starts an agent for a resolved image and returns when its device is usable.
-// kExhausted, kDenied (not root), kUnavailable, kIo; the agent's own error as
-// it reported it.
-Result<AttachedDevice> AttachDevice(const Config& config,
-                                    const ImageName& name,
+// kDenied (not root), kExists (the overlay is in use), kInvalid (the overlay
+// is of another image), kExhausted, kUnavailable (the agent died, with the
+// last line of its log), kTimeout, kNotFound (no morsel-agent), kIo; the
+// agent's own error as it reported it. Nothing is left behind.
+Result<AttachedDevice> AttachDevice(const Config& config, const ImageName& name,
                                     const ResolvedImage& image,
-                                    const SecretKey& data_key,
-                                    KeyService& keys,
+                                    const SecretKey& data_key, KeyService& keys,
                                     const AttachOptions& options);
 
-// Unmounts the device and waits until its agent has ended. kExists if it is
-// still in use (names by what, where that can be found); kNotFound.
+// Unmounts the device and waits until its agent has ended. `path` is the
+// device's path or id. kExists if it is still in use (names by what, where
+// that can be found); kNotFound; kTimeout if the agent does not end.
 Status DetachDevice(const Config& config, const std::string& path);
 
+// Also those whose agent has died (alive is false).
 Result<std::vector<AttachedDevice>> ListDevices(const Config& config);
 
 }  // namespace morsel

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sandbox/agent_process.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+
+#include "base/clock.h"
+#include "base/json.h"
+
+namespace morsel {
+namespace {
+
+constexpr size_t kMaxReadyLine = 64 * kKiB;
+constexpr double kKillWaitSeconds = 10;
+
+Result<std::string> FindAgent(const std::string& wanted) {
+  if (!wanted.empty()) return wanted;
+  ASSIGN_OR_RETURN(const std::string folder, ProgramFolder());
+  const std::string beside = folder + "/morsel-agent";
+  if (::access(beside.c_str(), X_OK) == 0) return beside;
+  return std::string("morsel-agent");
+}
+
+Code CodeOfWord(std::string_view word) {
+  for (const Code code : {Code::kInvalid, Code::kNotFound, Code::kExists,
+                          Code::kCorrupt, Code::kUnavailable, Code::kTimeout,
+                          Code::kExhausted, Code::kDenied, Code::kIo})
+    if (CodeName(code) == word) return code;
+  return Code::kInternal;
+}
+
+Result<int64_t> ParseReadyLine(const std::string& line) {
+  ASSIGN_OR_RETURN_AS(const Json json, Json::Parse(line),
+                      "morsel-agent's ready line");
+  if (const Json* error = json.Find("error"))
+    return MakeError(CodeOfWord(error->StringOr("code", "")),
+                     error->StringOr("message", "no reason given"));
+  return json.GetInt("pid");
+}
+
+// Milliseconds for poll until `deadline`, at least 0.
+int MillisecondsUntil(Deadline deadline) {
+  const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
+      deadline - SystemClock().Now());
+  return static_cast<int>(std::clamp<int64_t>(left.count() + 1, 0, 1 << 30));
+}
+
+Deadline After(double seconds) {
+  return SystemClock().Now() +
+         std::chrono::milliseconds(static_cast<int64_t>(seconds * 1000));
+}
+
+Error DiedError(const Child& process, const DeviceFolder& folder) {
+  const Result<int> code = WaitChild(process);
+  std::string message = "morsel-agent ended";
+  if (code.ok()) message += " with " + std::to_string(*code);
+  message += " before its device was usable";
+  const std::string last = folder.LastLogLine();
+  if (!last.empty()) message += "; its last words: " + last;
+  return MakeError(Code::kUnavailable, message);
+}
+
+}  // namespace
+
+Result<StartingAgent> StartAgent(const AgentStart& start) {
+  ASSIGN_OR_RETURN(const std::string program, FindAgent(start.program));
+  const std::string setup_text = start.setup.ToJson().Dump();
+  ASSIGN_OR_RETURN(const Fd setup,
+                   MakeMemoryFile("morsel-setup", AsBytes(setup_text)));
+  ASSIGN_OR_RETURN(const Fd key,
+                   MakeMemoryFile("morsel-key", start.data_key.bytes()));
+  ASSIGN_OR_RETURN(const Fd manifest,
+                   MakeMemoryFile("morsel-manifest", start.manifest));
+  ASSIGN_OR_RETURN(const Fd log, OpenFile(start.folder.log_path(),
+                                          O_WRONLY | O_CREAT | O_APPEND, 0600));
+  ASSIGN_OR_RETURN(const Fd nothing, OpenFile("/dev/null", O_RDONLY));
+  std::array<int, 2> ends{};
+  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return ErrnoError(errno, "pipe");
+  StartingAgent agent{.process = {}, .ready = Fd(ends[0])};
+  const Fd ready_write(ends[1]);
+  SpawnOptions spawn;
+  spawn.argv = {program};
+  spawn.fds = {{nothing.get(), 0},
+               {log.get(), 1},
+               {log.get(), 2},
+               {setup.get(), kAgentSetupFd},
+               {key.get(), kAgentDataKeyFd},
+               {manifest.get(), kAgentManifestFd},
+               {ready_write.get(), kAgentReadyFd}};
+  spawn.new_session = true;
+  Fd overlay_key;
+  if (start.overlay != nullptr) {
+    ASSIGN_OR_RETURN(overlay_key, MakeMemoryFile("morsel-overlay-key",
+                                                 start.overlay->key.bytes()));
+    spawn.fds.emplace_back(overlay_key.get(), kAgentOverlayKeyFd);
+    spawn.fds.emplace_back(start.overlay->lock.get(), kAgentOverlayLockFd);
+  }
+  ASSIGN_OR_RETURN(agent.process, Spawn(spawn));
+  return agent;
+}
+
+Result<int64_t> AwaitReady(const StartingAgent& agent,
+                           const DeviceFolder& folder, double timeout_seconds) {
+  const Deadline deadline = After(timeout_seconds);
+  std::string line;
+  while (line.find('\n') == std::string::npos) {
+    // The pidfd notices a death while a child of the agent's still has the
+    // pipe open.
+    std::array<pollfd, 2> polled = {
+        pollfd{agent.ready.get(), POLLIN, 0},
+        pollfd{agent.process.pidfd.get(), POLLIN, 0}};
+    const int count =
+        ::poll(polled.data(), polled.size(), MillisecondsUntil(deadline));
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return ErrnoError(errno, "wait for morsel-agent");
+    if (count == 0)
+      return MakeError(Code::kTimeout,
+                       "morsel-agent was not ready after " +
+                           std::to_string(static_cast<int>(timeout_seconds)) +
+                           " s; its last words: " + folder.LastLogLine());
+    if (polled[0].revents == 0) return DiedError(agent.process, folder);
+    std::array<char, 4096> buffer;
+    const ssize_t n = ::read(agent.ready.get(), buffer.data(), buffer.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return ErrnoError(errno, "read from morsel-agent");
+    if (n == 0) break;
+    line.append(buffer.data(), static_cast<size_t>(n));
+    if (line.size() > kMaxReadyLine)
+      return MakeError(Code::kInternal, "morsel-agent's ready line has no end");
+  }
+  if (line.empty()) {
+    ::kill(agent.process.pid, SIGKILL);
+    return DiedError(agent.process, folder);
+  }
+  return ParseReadyLine(line.substr(0, line.find('\n')));
+}
+
+bool AwaitEnd(const ProcessMark& process, double timeout_seconds) {
+  const auto pid = static_cast<pid_t>(process.pid);
+  const Fd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+  // Looked at after the open: now the pid cannot come to mean another.
+  if (!pidfd || !process.IsAlive()) {
+    if (pid > 0) ::waitpid(pid, nullptr, WNOHANG);
+    return true;
+  }
+  const Deadline deadline = After(timeout_seconds);
+  while (true) {
+    pollfd polled{pidfd.get(), POLLIN, 0};
+    const int count = ::poll(&polled, 1, MillisecondsUntil(deadline));
+    if (count < 0 && errno == EINTR) continue;
+    // Reaps it if it was our own child.
+    if (count > 0) ::waitpid(pid, nullptr, WNOHANG);
+    return count > 0;
+  }
+}
+
+void KillAgent(const ProcessMark& agent) {
+  if (!agent.IsAlive()) {
+    AwaitEnd(agent, 0);
+    return;
+  }
+  ::kill(static_cast<pid_t>(-agent.pid), SIGKILL);
+  ::kill(static_cast<pid_t>(agent.pid), SIGKILL);
+  AwaitEnd(agent, kKillWaitSeconds);
+}
+
+}  // namespace morsel

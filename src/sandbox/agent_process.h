@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// Starting morsel-agent and hearing that its device is usable, and ending it.
+// What passes between the two is block/agent_setup.h.
+//
+// Thread safety: the functions may run at once.
+#pragma once
+
+#include <string>
+
+#include "base/bytes.h"
+#include "base/process.h"
+#include "base/result.h"
+#include "block/agent_setup.h"
+#include "crypto/secret.h"
+#include "sandbox/device_folder.h"
+#include "sandbox/named_overlay.h"
+
+namespace morsel {
+
+struct AgentStart {
+  const DeviceFolder& folder;
+  const AgentSetup& setup;
+  const SecretKey& data_key;
+  ByteSpan manifest;
+  const NamedOverlay* overlay = nullptr;  // null: an ephemeral one
+  std::string program;  // empty: beside the running program, else in PATH
+};
+
+// A started agent that has not said yet that it is ready.
+struct StartingAgent {
+  Child process;
+  Fd ready;  // the read end of the ready pipe
+};
+
+// kNotFound if there is no morsel-agent; kIo.
+Result<StartingAgent> StartAgent(const AgentStart& start);
+
+// Waits for the ready line: the agent's pid. kUnavailable if it died before,
+// kTimeout; else what it reported.
+Result<int64_t> AwaitReady(const StartingAgent& agent,
+                           const DeviceFolder& folder, double timeout_seconds);
+
+// Kills an agent with all its processes (it leads a session of its own) and
+// waits for its end.
+void KillAgent(const ProcessMark& agent);
+
+// True once the process has ended, at the latest after `timeout_seconds`.
+bool AwaitEnd(const ProcessMark& process, double timeout_seconds);
+
+}  // namespace morsel

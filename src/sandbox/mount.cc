@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sandbox/mount.h"
+
+#include <fcntl.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <filesystem>
+
+#include "base/process.h"
+#include "sandbox/device_folder.h"
+
+namespace morsel {
+namespace {
+
+// ext4's superblock: Documentation/filesystems/ext4/super.rst.
+constexpr uint64_t kSuperblockOffset = 1024;
+constexpr size_t kMagicOffset = 0x38;
+constexpr uint16_t kMagic = 0xEF53;
+constexpr size_t kCompatOffset = 0x5C;
+constexpr uint32_t kHasJournal = 0x4;
+
+// An octal escape of mountinfo ("\040") at `text`, or nothing.
+bool UnescapeOctal(std::string_view text, char& out) {
+  if (text.size() < 4 || text[0] != '\\') return false;
+  unsigned value = 0;
+  for (const char c : text.substr(1, 3)) {
+    if (c < '0' || c > '7') return false;
+    value = value * 8 + static_cast<unsigned>(c - '0');
+  }
+  out = static_cast<char>(value);
+  return true;
+}
+
+std::string Unescape(std::string_view text) {
+  std::string out;
+  for (size_t i = 0; i < text.size();) {
+    char c = text[i];
+    i += UnescapeOctal(text.substr(i), c) ? 4 : 1;
+    out.push_back(c);
+  }
+  return out;
+}
+
+std::vector<std::string_view> SplitWords(std::string_view line) {
+  std::vector<std::string_view> words;
+  for (size_t begin = 0; begin < line.size();) {
+    const size_t end = std::min(line.find(' ', begin), line.size());
+    if (end > begin) words.push_back(line.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return words;
+}
+
+// Whether `dir` is an empty folder with nothing mounted on it yet.
+Status CheckMountPoint(const std::string& dir) {
+  std::error_code error;
+  if (!std::filesystem::is_directory(dir, error))
+    return MakeError(Code::kInvalid, dir + " is not a folder; make it first");
+  ASSIGN_OR_RETURN(const std::vector<MountInfo> mounts, ListMounts());
+  for (const MountInfo& mount : mounts)
+    if (mount.dir == dir)
+      return MakeError(Code::kExists, dir + " has " + mount.source +
+                                          " mounted already; umount it first");
+  if (!std::filesystem::is_empty(dir, error) || error)
+    return MakeError(Code::kInvalid, dir + " is not empty");
+  return Ok();
+}
+
+Result<std::string> AbsolutePath(const std::string& dir) {
+  std::error_code error;
+  const auto path = std::filesystem::weakly_canonical(dir, error);
+  if (error) return MakeError(Code::kInvalid, dir + ": " + error.message());
+  std::string text = path.string();
+  if (text.size() > 1 && text.back() == '/') text.pop_back();
+  return text;
+}
+
+}  // namespace
+
+Status MountExt4(const LoopDevice& loop, const std::string& dir,
+                 const MountOptions& options) {
+  unsigned long flags = MS_NODEV | MS_NOATIME;
+  if (options.read_only) flags |= MS_RDONLY;
+  if (options.no_set_uid) flags |= MS_NOSUID;
+  // A journal that needs replay cannot be replayed on a read-only device.
+  const char* data =
+      options.read_only ? "errors=remount-ro,noload" : "errors=remount-ro";
+  if (::mount(loop.path().c_str(), dir.c_str(), "ext4", flags, data) == 0)
+    return Ok();
+  const int reason = errno;
+  const std::string what = "mount " + loop.path() + " at " + dir;
+  if (reason == EINVAL || reason == EUCLEAN || reason == EIO)
+    return MakeError(Code::kCorrupt,
+                     what +
+                         ": the kernel found no sound ext4 on it; `dmesg` "
+                         "and the device's agent.log say more");
+  return ErrnoError(reason, what);
+}
+
+Status EnsureJournal(const LoopDevice& loop) {
+  alignas(4096) std::array<std::byte, 4096> block;
+  RETURN_IF_ERROR_AS(ReadFullAt(loop.fd(), 0, block), loop.path());
+  const std::byte* super = block.data() + kSuperblockOffset;
+  if (LoadLe<uint16_t>(super + kMagicOffset) != kMagic)
+    return MakeError(Code::kCorrupt, loop.path() + " holds no ext4");
+  if ((LoadLe<uint32_t>(super + kCompatOffset) & kHasJournal) != 0) return Ok();
+  RETURN_IF_ERROR_AS(RunChecked({"tune2fs", "-J", "size=32", loop.path()}),
+                     "give the overlay's file system a journal");
+  return Ok();
+}
+
+Status MountImage(const Config& config, const AttachedDevice& device,
+                  const std::string& dir) {
+  ASSIGN_OR_RETURN(const std::string path, AbsolutePath(dir));
+  RETURN_IF_ERROR(CheckMountPoint(path));
+  ASSIGN_OR_RETURN(const LoopDevice loop,
+                   LoopDevice::Attach(device.path, device.read_only));
+  if (!device.overlay.empty() && !device.read_only)
+    RETURN_IF_ERROR(EnsureJournal(loop));
+  RETURN_IF_ERROR(MountExt4(
+      loop, path, {.read_only = device.read_only, .no_set_uid = true}));
+  const DeviceFolder folder(config, device.id);
+  Json note;
+  note["dir"] = path;
+  note["loop"] = loop.path();
+  const Status noted = folder.Write("mount.json", note);
+  if (!noted.ok()) ::umount2(path.c_str(), 0);
+  return noted;
+}
+
+Status UmountImage(const Config& config, const std::string& dir) {
+  ASSIGN_OR_RETURN(const std::string path, AbsolutePath(dir));
+  ASSIGN_OR_RETURN(const std::vector<DeviceFolder> folders,
+                   DeviceFolder::List(config));
+  for (const DeviceFolder& folder : folders) {
+    const Result<Json> note = folder.Read("mount.json");
+    if (!note.ok() || note->StringOr("dir", "") != path) continue;
+    if (::umount2(path.c_str(), UMOUNT_NOFOLLOW) != 0 && errno != EINVAL) {
+      if (errno == EBUSY)
+        return MakeError(Code::kExists, path + " is in use; `fuser -vm " +
+                                            path + "` shows by whom");
+      return ErrnoError(errno, "umount " + path);
+    }
+    return DetachDevice(config, folder.disk_path());
+  }
+  return MakeError(Code::kNotFound, "Morsel has mounted nothing at " + path);
+}
+
+Result<std::vector<MountInfo>> ListMounts() {
+  ASSIGN_OR_RETURN(const Bytes bytes,
+                   ReadWholeFile("/proc/self/mountinfo", 64 * kMiB));
+  return ParseMountInfo(AsText(bytes));
+}
+
+std::vector<MountInfo> ParseMountInfo(std::string_view text) {
+  std::vector<MountInfo> mounts;
+  for (size_t begin = 0; begin < text.size();) {
+    const size_t end = std::min(text.find('\n', begin), text.size());
+    const auto words = SplitWords(text.substr(begin, end - begin));
+    begin = end + 1;
+    // proc(5): optional fields end with a single hyphen.
+    const auto hyphen = std::find(words.begin(), words.end(), "-");
+    if (words.size() < 5 || words.end() - hyphen < 3) continue;
+    mounts.push_back({.dir = Unescape(words[4]),
+                      .type = Unescape(*(hyphen + 1)),
+                      .source = Unescape(*(hyphen + 2))});
+  }
+  return mounts;
+}
+
+}  // namespace morsel

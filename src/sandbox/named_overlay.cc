@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sandbox/named_overlay.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "base/json.h"
+#include "crypto/cipher.h"
+#include "crypto/hash.h"
+
+namespace morsel {
+namespace {
+
+constexpr uint64_t kMaxMetaBytes = 64 * kKiB;
+constexpr size_t kMaxNameLength = 128;
+
+Status CheckName(const std::string& name) {
+  const bool good =
+      !name.empty() && name.size() <= kMaxNameLength && name[0] != '.' &&
+      name[0] != '-' && std::all_of(name.begin(), name.end(), [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+               (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
+      });
+  if (good) return Ok();
+  return MakeError(Code::kInvalid,
+                   "overlay name '" + name +
+                       "': up to 128 letters, digits, '.', '_' and '-' are "
+                       "allowed, the first a letter, a digit or '_'");
+}
+
+Result<Fd> Lock(const std::string& dir, const std::string& name) {
+  ASSIGN_OR_RETURN(Fd lock, OpenFile(dir + "/lock", O_RDWR | O_CREAT, 0600));
+  if (::flock(lock.get(), LOCK_EX | LOCK_NB) == 0) return lock;
+  if (errno == EWOULDBLOCK)
+    return MakeError(Code::kExists, "overlay '" + name +
+                                        "' is in use by another device; "
+                                        "detach that first");
+  return ErrnoError(errno, "lock " + dir + "/lock");
+}
+
+SecretBuffer XtsKey(const SecretKey& key) {
+  SecretBuffer xts(kXtsKeySize);
+  Digest first = HmacSha256(key.bytes(), {AsBytes("morsel-overlay-1")});
+  Digest second = HmacSha256(key.bytes(), {AsBytes("morsel-overlay-2")});
+  std::copy(first.begin(), first.end(), xts.mutable_bytes().begin());
+  std::copy(second.begin(), second.end(),
+            xts.mutable_bytes().begin() + kDigestSize);
+  Wipe(first);
+  Wipe(second);
+  return xts;
+}
+
+Result<SecretKey> MakeMeta(const std::string& file, const std::string& context,
+                           const std::string& manifest_id, KeyService& keys) {
+  SecretKey key = SecretKey::Generate(SystemRandom());
+  ASSIGN_OR_RETURN(const WrappedKey wrapped, keys.Wrap(key, context));
+  Json meta;
+  meta["manifest_id"] = manifest_id;
+  meta["key"]["key_id"] = wrapped.key_id;
+  meta["key"]["blob_hex"] = wrapped.blob_hex;
+  RETURN_IF_ERROR(
+      WriteFileAtomically(file, AsBytes(meta.Dump(2) + "\n"), 0600));
+  return key;
+}
+
+Result<SecretKey> OpenMeta(const std::string& text, const std::string& name,
+                           const std::string& context,
+                           const std::string& manifest_id, KeyService& keys) {
+  ASSIGN_OR_RETURN(const Json meta, Json::Parse(text));
+  ASSIGN_OR_RETURN(const std::string base, meta.GetString("manifest_id"));
+  if (base != manifest_id)
+    return MakeError(Code::kInvalid, "overlay '" + name +
+                                         "' was made on manifest " + base +
+                                         ", not on " + manifest_id +
+                                         "; name that one exactly (NAME@" +
+                                         base + "), or take another overlay");
+  const Json* wrapped = meta.Find("key");
+  if (wrapped == nullptr)
+    return MakeError(Code::kInvalid, "member key: missing");
+  WrappedKey blob;
+  ASSIGN_OR_RETURN(blob.key_id, wrapped->GetString("key_id"));
+  ASSIGN_OR_RETURN(blob.blob_hex, wrapped->GetString("blob_hex"));
+  return keys.Unwrap(blob, context);
+}
+
+}  // namespace
+
+std::string OverlaysDir(const Config& config) {
+  return config.StateDir() + "/overlays";
+}
+
+Result<NamedOverlay> TakeNamedOverlay(const Config& config,
+                                      const std::string& name,
+                                      const std::string& manifest_id,
+                                      KeyService& keys) {
+  RETURN_IF_ERROR(CheckName(name));
+  NamedOverlay overlay;
+  overlay.dir = OverlaysDir(config) + "/" + name;
+  RETURN_IF_ERROR(MakeDirectories(config.StateDir(), 0755));
+  RETURN_IF_ERROR(MakeDirectories(overlay.dir, 0700));
+  ASSIGN_OR_RETURN(overlay.lock, Lock(overlay.dir, name));
+  const std::string file = overlay.dir + "/meta.json";
+  const std::string context = "overlay:" + name;
+  const Result<Bytes> meta = ReadWholeFile(file, kMaxMetaBytes);
+  if (meta.ok()) {
+    ASSIGN_OR_RETURN_AS(
+        const SecretKey key,
+        OpenMeta(std::string(AsText(*meta)), name, context, manifest_id, keys),
+        file);
+    overlay.key = XtsKey(key);
+    return overlay;
+  }
+  if (meta.error().code != Code::kNotFound) return meta.error();
+  ASSIGN_OR_RETURN(const SecretKey key,
+                   MakeMeta(file, context, manifest_id, keys));
+  overlay.key = XtsKey(key);
+  overlay.is_new = true;
+  return overlay;
+}
+
+}  // namespace morsel

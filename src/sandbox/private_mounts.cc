@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sandbox/private_mounts.h"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <filesystem>
+
+#include "sandbox/loop.h"
+#include "sandbox/mount.h"
+
+namespace morsel {
+namespace {
+
+bool IsInside(const std::string& path, const std::string& dir) {
+  return path == dir || path.starts_with(dir + "/");
+}
+
+// Lets go of what belongs to devices: FUSE files, and the file systems on
+// loop devices of them.
+Status DropForeignMounts(const Config& config,
+                         const std::vector<std::string>& needed_paths) {
+  const std::string devices = config.RunDir() + "/devices";
+  ASSIGN_OR_RETURN(const std::vector<MountInfo> mounts, ListMounts());
+  ASSIGN_OR_RETURN(const std::vector<LoopInfo> loops, ListLoopDevices());
+  for (auto mount = mounts.rbegin(); mount != mounts.rend(); ++mount) {
+    const bool on_our_loop =
+        std::any_of(loops.begin(), loops.end(), [&](const LoopInfo& loop) {
+          return loop.path == mount->source &&
+                 IsInside(loop.backing_file, devices);
+        });
+    if (!on_our_loop && !IsInside(mount->dir, devices)) continue;
+    const bool needed = std::any_of(
+        needed_paths.begin(), needed_paths.end(),
+        [&](const std::string& path) { return IsInside(path, mount->dir); });
+    if (!needed) ::umount2(mount->dir.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW);
+  }
+  return Ok();
+}
+
+}  // namespace
+
+Result<PrivateMounts> PrivateMounts::Enter(
+    const Config& config, const std::vector<std::string>& needed_paths) {
+  ASSIGN_OR_RETURN(Fd outside, OpenFile("/proc/self/ns/mnt", O_RDONLY));
+  if (::unshare(CLONE_NEWNS) != 0)
+    return ErrnoError(errno, "make a mount namespace");
+  PrivateMounts mounts(std::move(outside));
+  // Slaves: mounts that go outside go in here too, never the other way.
+  if (::mount(nullptr, "/", nullptr, MS_REC | MS_SLAVE, nullptr) != 0)
+    return ErrnoError(errno, "make the mounts private");
+  RETURN_IF_ERROR(DropForeignMounts(config, needed_paths));
+  return mounts;
+}
+
+PrivateMounts::~PrivateMounts() {
+  const Status ignored = Leave();
+  static_cast<void>(ignored);
+}
+
+Status PrivateMounts::Leave() {
+  if (!outside_) return Ok();
+  std::error_code error;
+  const auto working_dir = std::filesystem::current_path(error);
+  if (::setns(outside_.get(), CLONE_NEWNS) != 0)
+    return ErrnoError(errno, "leave the mount namespace");
+  outside_.Close();
+  // setns moves us to "/".
+  if (!error) std::filesystem::current_path(working_dir, error);
+  return Ok();
+}
+
+}  // namespace morsel

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+// A mount namespace of this process's own, for the time of one container: its
+// root is seen by nobody else, and goes by itself if we are killed.
+//
+// Thread safety: namespaces belong to the thread; one of these at a time, on
+// the thread that made it.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/config.h"
+#include "base/fd.h"
+#include "base/result.h"
+
+namespace morsel {
+
+class PrivateMounts {
+ public:
+  // What other devices of Morsel have mounted is let go in here, or it could
+  // not be detached before our end: where mounts do not propagate, a copy
+  // keeps the file system. Mounts that hold one of `needed_paths` stay.
+  // kDenied: needs root.
+  static Result<PrivateMounts> Enter(
+      const Config& config, const std::vector<std::string>& needed_paths);
+  PrivateMounts(PrivateMounts&&) noexcept = default;
+  PrivateMounts& operator=(PrivateMounts&&) noexcept = default;
+  ~PrivateMounts();
+
+  // Back to the namespace of before; everything mounted in here goes.
+  Status Leave();
+
+ private:
+  explicit PrivateMounts(Fd outside) : outside_(std::move(outside)) {}
+
+  Fd outside_;  // none: left
+};
+
+}  // namespace morsel

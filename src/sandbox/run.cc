@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sandbox/run.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/mount.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+
+#include "base/clock.h"
+#include "base/process.h"
+#include "sandbox/bundle.h"
+#include "sandbox/container_folder.h"
+#include "sandbox/device_folder.h"
+#include "sandbox/loop.h"
+#include "sandbox/mount.h"
+#include "sandbox/private_mounts.h"
+#include "sandbox/rootfs.h"
+
+namespace morsel {
+namespace {
+
+constexpr uint64_t kMaxLogBytes = 16 * kMiB;
+
+// Milliseconds since it was made or last asked.
+class StopWatch {
+ public:
+  double LapMs() {
+    const auto now = SystemClock().Now();
+    const std::chrono::duration<double, std::milli> lap = now - last_;
+    last_ = now;
+    return lap.count();
+  }
+
+ private:
+  std::chrono::steady_clock::time_point last_ = SystemClock().Now();
+};
+
+// A failure of our own with the exit code that it gives.
+struct Failure {
+  int exit_code = kRunFailed;
+  Error error;
+};
+
+class ContainerRun {
+ public:
+  explicit ContainerRun(const RunRequest& request) : request_(request) {}
+
+  RunReport Run();
+
+ private:
+  // Each step in its order; nothing if it went well.
+  std::optional<Failure> Prepare();
+  std::optional<Failure> CheckRequest() const;
+  Status MountRoot();
+  std::optional<Failure> MakeBundle();
+  std::optional<Failure> CheckCommand(const Rootfs& rootfs,
+                                      const ProcessPlan& plan) const;
+  Result<int> StartAndWait();
+  Result<int> WaitForwarding(const Child& runc);
+  std::optional<Failure> FailureOfRunc() const;
+  Status CleanUp();
+
+  const RunRequest& request_;
+  RunReport report_;
+  StopWatch watch_;
+  std::optional<ContainerFolder> folder_;
+  std::optional<LoopDevice> loop_;
+  std::optional<PrivateMounts> mounts_;
+  bool root_is_mounted_ = false;
+};
+
+RunReport ContainerRun::Run() {
+  std::optional<Failure> failure = Prepare();
+  if (!failure) {
+    Result<int> exit_code = StartAndWait();
+    report_.timings.container_ms = watch_.LapMs();
+    if (exit_code.ok())
+      report_.exit_code = *exit_code;
+    else
+      failure = Failure{kRunFailed, std::move(exit_code).error()};
+    if (!failure) failure = FailureOfRunc();
+  }
+  if (failure) {
+    report_.exit_code = failure->exit_code;
+    report_.error = std::move(failure->error);
+  }
+  if (Status cleaned = CleanUp(); !cleaned.ok())
+    report_.cleanup_error = std::move(cleaned).error();
+  report_.timings.cleanup_ms = watch_.LapMs();
+  return std::move(report_);
+}
+
+std::optional<Failure> ContainerRun::Prepare() {
+  if (auto failure = CheckRequest()) return failure;
+  if (Status mounted = MountRoot(); !mounted.ok())
+    return Failure{kRunFailed, std::move(mounted).error()};
+  auto failure = MakeBundle();
+  report_.timings.bundle_ms = watch_.LapMs();
+  if (failure) return failure;
+  if (const auto signal = request_.signals.Take())
+    return Failure{
+        128 + signal->number,
+        MakeError(Code::kUnavailable, "stopped by signal " +
+                                          std::to_string(signal->number) +
+                                          " before the command started")};
+  return std::nullopt;
+}
+
+std::optional<Failure> ContainerRun::CheckRequest() const {
+  if (!request_.options.terminal || ::isatty(STDIN_FILENO) == 1)
+    return std::nullopt;
+  return Failure{kRunFailed,
+                 MakeError(Code::kInvalid,
+                           "-t: standard input is no terminal; leave -t out")};
+}
+
+Status ContainerRun::MountRoot() {
+  const AttachedDevice& device = request_.device;
+  ASSIGN_OR_RETURN(folder_, ContainerFolder::Make(request_.config, device.id));
+  // In the namespace that has the FUSE file, before we let that go in ours.
+  ASSIGN_OR_RETURN(loop_, LoopDevice::Attach(device.path, device.read_only));
+  if (!device.overlay.empty() && !device.read_only)
+    RETURN_IF_ERROR(EnsureJournal(*loop_));
+  report_.timings.loop_ms = watch_.LapMs();
+  std::vector<std::string> needed;
+  for (const BindMount& bind : request_.options.binds)
+    needed.push_back(bind.host_path);
+  ASSIGN_OR_RETURN(mounts_, PrivateMounts::Enter(request_.config, needed));
+  RETURN_IF_ERROR(MountExt4(*loop_, folder_->rootfs_dir(),
+                            {.read_only = device.read_only}));
+  root_is_mounted_ = true;
+  report_.timings.mount_ms = watch_.LapMs();
+  return Ok();
+}
+
+std::optional<Failure> ContainerRun::MakeBundle() {
+  const auto failed = [](Error error) {
+    return Failure{kRunFailed, std::move(error)};
+  };
+  const Result<Rootfs> rootfs = Rootfs::Open(folder_->rootfs_dir());
+  if (!rootfs.ok()) return failed(rootfs.error());
+  const Result<ProcessPlan> plan =
+      PlanProcess(*rootfs, request_.image, request_.options, folder_->id());
+  if (!plan.ok()) return failed(plan.error());
+  const Status written =
+      WriteBundle({.bundle_dir = folder_->path(),
+                   .rootfs_dir = folder_->rootfs_dir(),
+                   .container_id = folder_->id(),
+                   .read_only_device = request_.device.read_only},
+                  *rootfs, *plan, request_.options);
+  if (!written.ok()) return failed(written.error());
+  return CheckCommand(*rootfs, *plan);
+}
+
+std::optional<Failure> ContainerRun::CheckCommand(
+    const Rootfs& rootfs, const ProcessPlan& plan) const {
+  // A command may lie in a bind, which is not there yet: runc will say.
+  if (!request_.options.binds.empty()) return std::nullopt;
+  const Result<std::string> found =
+      rootfs.FindCommand(plan.argv[0], plan.SearchPath(), plan.working_dir);
+  if (found.ok()) return std::nullopt;
+  switch (found.error().code) {
+    case Code::kNotFound:
+      return Failure{kRunNoSuchCommand, found.error()};
+    case Code::kDenied:
+      return Failure{kRunCannotExecute, found.error()};
+    default:
+      return Failure{kRunFailed, found.error()};
+  }
+}
+
+Result<int> ContainerRun::StartAndWait() {
+  SpawnOptions spawn;
+  spawn.argv = folder_->RuncCommand();
+  spawn.argv.insert(spawn.argv.end(),
+                    {"run", "--bundle", folder_->path(), folder_->id()});
+  // Its supervisor must not outlive us; what it leaves is the doctor's.
+  spawn.die_with_parent = true;
+  Fd nothing;
+  if (!request_.options.interactive && !request_.options.terminal) {
+    ASSIGN_OR_RETURN(nothing, OpenFile("/dev/null", O_RDONLY));
+    spawn.fds.emplace_back(nothing.get(), STDIN_FILENO);
+  }
+  ASSIGN_OR_RETURN(const Child runc, Spawn(spawn));
+  return WaitForwarding(runc);
+}
+
+Result<int> ContainerRun::WaitForwarding(const Child& runc) {
+  while (true) {
+    std::array<pollfd, 2> polled = {pollfd{runc.pidfd.get(), POLLIN, 0},
+                                    pollfd{request_.signals.fd(), POLLIN, 0}};
+    if (::poll(polled.data(), polled.size(), -1) < 0 && errno != EINTR)
+      return ErrnoError(errno, "wait for runc");
+    if (polled[0].revents != 0) return WaitChild(runc);
+    while (const auto signal = request_.signals.Take()) {
+      if (signal->from_terminal) continue;
+      ::syscall(SYS_pidfd_send_signal, runc.pidfd.get(), signal->number,
+                nullptr, 0);
+    }
+  }
+}
+
+// runc exits with the command's code, or with 1 and an error in its log.
+std::optional<Failure> ContainerRun::FailureOfRunc() const {
+  if (report_.exit_code == 0) return std::nullopt;
+  const Result<Bytes> log = ReadWholeFile(folder_->runc_log(), kMaxLogBytes);
+  if (!log.ok()) return std::nullopt;
+  const std::string text(AsText(*log));
+  for (size_t begin = 0; begin < text.size();) {
+    const size_t end = std::min(text.find('\n', begin), text.size());
+    const Result<Json> line = Json::Parse(text.substr(begin, end - begin));
+    begin = end + 1;
+    if (!line.ok() || line->StringOr("level", "") != "error") continue;
+    const std::string message = line->StringOr("msg", "");
+    const bool is_exec = message.find("exec: ") != std::string::npos;
+    const auto says = [&](std::string_view words) {
+      return is_exec && message.find(words) != std::string::npos;
+    };
+    if (says("not found") || says("no such file"))
+      return Failure{kRunNoSuchCommand, MakeError(Code::kNotFound, message)};
+    if (says("permission denied") || says("is a directory"))
+      return Failure{kRunCannotExecute, MakeError(Code::kDenied, message)};
+    return Failure{kRunFailed, MakeError(Code::kIo, message)};
+  }
+  return std::nullopt;
+}
+
+// Every step is taken, whatever became of those before; the first error is
+// the one that is told.
+Status ContainerRun::CleanUp() {
+  Status first;
+  const auto keep = [&](Status status) {
+    if (first.ok() && !status.ok()) first = std::move(status);
+  };
+  if (folder_) keep(folder_->DeleteFromRunc());
+  const DeviceFolder device(request_.config, request_.device.id);
+  if (Result<DeviceStats> stats = ReadDeviceStats(device.path()); stats.ok())
+    report_.device_stats = *stats;
+  if (root_is_mounted_ &&
+      ::umount2(folder_->rootfs_dir().c_str(), UMOUNT_NOFOLLOW) != 0)
+    keep(ErrnoError(errno, "umount " + folder_->rootfs_dir()));
+  loop_.reset();
+  if (mounts_) keep(mounts_->Leave());
+  keep(DetachDevice(request_.config, request_.device.path));
+  if (folder_ && first.ok()) keep(folder_->Remove());
+  return first;
+}
+
+}  // namespace
+
+Json RunTimings::ToJson() const {
+  Json json;
+  json["loop_ms"] = loop_ms;
+  json["mount_ms"] = mount_ms;
+  json["bundle_ms"] = bundle_ms;
+  json["container_ms"] = container_ms;
+  json["cleanup_ms"] = cleanup_ms;
+  return json;
+}
+
+RunReport RunContainer(const RunRequest& request) {
+  return ContainerRun(request).Run();
+}
+
+}  // namespace morsel
