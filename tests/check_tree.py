@@ -111,6 +111,7 @@ class Checker:
             for path in self.sources(self.root / name):
                 self.check_text(path, name)
         self.check_scripts()
+        self.check_black_box_tests()
         return self.offences
 
     @staticmethod
@@ -260,6 +261,15 @@ class Checker:
                     self.say(path, head + 1, f"a function of {length} lines; "
                              f"the limit is {MAX_FUNCTION_LINES}")
                 return
+
+    def check_black_box_tests(self):
+        statement = self.root / "tests/CMakeLists.txt"
+        if not statement.is_file():
+            return
+        listed = re.findall(r"black_box_test\((\w+)", statement.read_text())
+        for path in sorted((self.root / "tests").glob("*.sh")):
+            if path.stem != "lib" and path.stem not in listed:
+                self.say(path, 1, "not in tests/CMakeLists.txt")
 
     def check_scripts(self):
         for folder in ("tests", "bench", "demo", "packaging"):

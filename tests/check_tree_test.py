@@ -70,6 +70,12 @@ class TreeTest(unittest.TestCase):
         self.write("src/chunk/d_test.cc", SPDX)
         self.assert_only("src/chunk/d_test.cc:1", "not in TESTS")
 
+    def test_a_black_box_test_that_is_not_registered(self):
+        self.write("tests/CMakeLists.txt", "black_box_test(one)\n")
+        for name in ("lib", "one", "two"):
+            self.write(f"tests/{name}.sh", "#!/bin/bash\n" + SPDX)
+        self.assert_only("tests/two.sh:1", "not in tests/CMakeLists.txt")
+
     def test_a_source_in_no_library(self):
         self.write("src/chunk/d.cc", SPDX)
         self.assert_only("src/chunk/d.cc:1", "not in chunk/CMakeLists.txt")
