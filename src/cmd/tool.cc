@@ -7,6 +7,7 @@
 #include <filesystem>
 
 #include "base/clock.h"
+#include "base/fd.h"
 #include "base/log.h"
 #include "base/progress.h"
 #include "base/random.h"
@@ -125,23 +126,21 @@ bool IsSource(std::string_view text) {
 }
 
 Result<UnlockedImage> Unlock(Tool& tool, const std::string& text) {
-  UnlockedImage image;
-  ASSIGN_OR_RETURN(image.name, ImageName::Parse(text));
+  ASSIGN_OR_RETURN(ImageName name, ImageName::Parse(text));
   ASSIGN_OR_RETURN(Origin* const origin, tool.OpenOrigin(/*writing=*/false));
-  Result<ResolvedImage> resolved = origin->Resolve(image.name);
+  const std::string what = "image " + name.ToString();
+  Result<ResolvedImage> resolved = origin->Resolve(name);
   if (!resolved.ok() && resolved.error().code == Code::kNotFound)
     return std::move(resolved).error().Wrap(
-        "image " + image.name.ToString() +
-        " ('morsel images' lists what there is)");
-  if (!resolved.ok())
-    return std::move(resolved).error().Wrap("image " + image.name.ToString());
-  image.resolved = std::move(resolved).value();
+        what + " ('morsel images' lists what there is)");
+  if (!resolved.ok()) return std::move(resolved).error().Wrap(what);
   ASSIGN_OR_RETURN(KeyService* const keys, tool.Keys());
-  ASSIGN_OR_RETURN_AS(
-      image.data_key,
-      origin->UnwrapDataKey(image.resolved.record, image.name, *keys),
-      "image " + image.name.ToString());
-  return image;
+  ASSIGN_OR_RETURN_AS(SecretKey data_key,
+                      origin->UnwrapDataKey(resolved->record, name, *keys),
+                      what);
+  return UnlockedImage{.name = std::move(name),
+                       .resolved = std::move(resolved).value(),
+                       .data_key = std::move(data_key)};
 }
 
 }  // namespace morsel

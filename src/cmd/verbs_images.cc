@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <cstdio>
 
+#include "base/fd.h"
 #include "base/parallel.h"
 #include "base/progress.h"
 #include "base/random.h"
