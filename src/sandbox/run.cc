@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/process.h"
+#include "block/device_stats.h"
 #include "sandbox/bundle.h"
 #include "sandbox/container_folder.h"
 #include "sandbox/device_folder.h"
@@ -46,6 +47,20 @@ struct Failure {
   int exit_code = kRunFailed;
   Error error;
 };
+
+Json StatsToJson(const DeviceStats& stats) {
+  Json json;
+  json["reads"] = stats.reads;
+  json["read_bytes"] = stats.read_bytes;
+  json["writes"] = stats.writes;
+  json["write_bytes"] = stats.write_bytes;
+  json["errors"] = stats.errors;
+  json["cache_hits"] = stats.cache_hits;
+  json["cache_misses"] = stats.cache_misses;
+  json["bytes_loaded"] = stats.bytes_loaded;
+  json["chunks_loaded"] = stats.chunks_loaded;
+  return json;
+}
 
 class ContainerRun {
  public:
@@ -241,7 +256,7 @@ Status ContainerRun::CleanUp() {
   if (folder_) keep(folder_->DeleteFromRunc());
   const DeviceFolder device(request_.config, request_.device.id);
   if (Result<DeviceStats> stats = ReadDeviceStats(device.path()); stats.ok())
-    report_.device_stats = *stats;
+    report_.device_stats = StatsToJson(*stats);
   if (root_is_mounted_ &&
       ::umount2(folder_->rootfs_dir().c_str(), UMOUNT_NOFOLLOW) != 0)
     keep(ErrnoError(errno, "umount " + folder_->rootfs_dir()));

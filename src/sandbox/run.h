@@ -19,7 +19,6 @@
 #include "base/config.h"
 #include "base/json.h"
 #include "base/result.h"
-#include "block/device_stats.h"
 #include "sandbox/device.h"
 #include "sandbox/image_config.h"
 #include "sandbox/run_options.h"
@@ -50,7 +49,9 @@ struct RunReport {
   // What went wrong while cleaning up; the exit code is the command's.
   std::optional<Error> cleanup_error;
   RunTimings timings;
-  std::optional<DeviceStats> device_stats;  // when the command had ended
+  // The device's counters when the command had ended (block/device_stats.h),
+  // by their names; null if the agent was dead.
+  Json device_stats;
 };
 
 struct RunRequest {
