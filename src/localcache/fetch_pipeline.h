@@ -57,8 +57,9 @@ class FetchPipeline {
   using Answer = std::function<void(const FetchAnswer&)>;
 
   // `thread_count` requests to the origin in flight at most.
-  FetchPipeline(size_t thread_count, ArenaWriter& arena, ChunkSource& origin,
-                Clock& clock);
+  // `origin_verifies`: its source hashes each chunk, so it is not done again.
+  FetchPipeline(size_t thread_count, bool origin_verifies, ArenaWriter& arena,
+                ChunkSource& origin, Clock& clock);
   // Finishes what is queued.
   ~FetchPipeline();
   FetchPipeline(const FetchPipeline&) = delete;
@@ -102,6 +103,7 @@ class FetchPipeline {
   bool Land(const std::shared_ptr<Flight>& flight, const FetchAnswer& answer)
       EXCLUDES(mutex_);
 
+  const bool origin_verifies_;
   ArenaWriter& arena_;
   ChunkSource& origin_;
   Clock& clock_;

@@ -62,7 +62,8 @@ class Server final : public LocalCacheServer {
         arena_(arena),
         clock_(clock),
         control_(std::move(control)),
-        pipeline_(options.origin_requests, arena, origin, clock) {}
+        pipeline_(options.origin_requests, options.origin_verifies, arena,
+                  origin, clock) {}
 
   Status Begin(std::vector<Fd> clients) {
     epoll_ = Fd(epoll_create1(EPOLL_CLOEXEC));

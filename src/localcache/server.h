@@ -2,8 +2,7 @@
 // The daemon of the local cache (L1): answers misses of its clients from the
 // next tier, puts what it verified into the arena, and drains their rings.
 //
-// morsel-localcache is started with these words; descriptors are inherited,
-// and it closes every other one:
+// morsel-localcache is started with these words; descriptors are inherited:
 //
 //   --origin DIR           the origin's folder
 //   --memory-bytes N       hard limit of the arena, metadata included
@@ -51,6 +50,8 @@ Status SendNewClient(int control, const Fd& client);
 
 struct ServerOptions {
   uint32_t origin_requests = 16;  // threads that fetch
+  // The origin's source hashes each chunk itself; else it is done here.
+  bool origin_verifies = false;
   // A client with more requests unanswered gets kExhausted for the next.
   uint32_t requests_per_client = 1024;
   // A client that leaves more bytes of answers unread is closed.
@@ -70,8 +71,8 @@ class LocalCacheServer {
  public:
   virtual ~LocalCacheServer() = default;
   // `origin` is asked for what is not in the arena; what it gives is verified
-  // here. `clients` are connected sockets; `control` may be none.
-  // kIo, kExhausted.
+  // here, unless the options say that it was. `clients` are connected sockets;
+  // `control` may be none. kIo, kExhausted.
   static Result<std::unique_ptr<LocalCacheServer>> Make(
       const ServerOptions& options, ArenaWriter& arena, ChunkSource& origin,
       Clock& clock, Fd control, std::vector<Fd> clients);
