@@ -2,6 +2,7 @@
 // The origin: what lies under which key of the object store, and how images
 // are published and found (docs/formats.md, "Origin").
 //
+//   roots/first.json                   the root that the first converter made
 //   roots/<root>/state.json            roots/<root>/salts/<key id>.json
 //   roots/<root>/chunks/<2 hex>/<name> roots/<root>/manifests/<id>
 //   manifests/<id>.json   the record: root, wrapped data keys, sizes
@@ -9,8 +10,14 @@
 //
 // Publishing order: chunks, manifest, record, pointer. A converter that dies
 // leaves no visible image. Rule: the record alone says where a manifest lives.
+// Records, pointers and states change by compare-and-swap only, and a pointer
+// is announced (`next`), the root's state looked at, and then made good
+// (`current`), so that no delay publishes into a root that is being collected.
 //
 // Thread safety: thread-safe if store and keys are; no state of its own.
+// Errors of every method, beyond those stated: the store's; kCorrupt if an
+// object of the origin is damaged, missing though another one names it, or of
+// a newer format; kUnavailable if a compare-and-swap lost too often.
 #pragma once
 
 #include <map>
@@ -23,6 +30,7 @@
 #include "crypto/secret.h"
 #include "keys/key_service.h"
 #include "manifest/manifest.h"
+#include "origin/chunk_object.h"
 #include "origin/image_name.h"
 #include "store/object_store.h"
 
@@ -38,7 +46,8 @@ struct WritableRoot {
 // manifests/<id>.json
 struct ManifestRecord {
   std::string id;
-  std::string root;  // where the manifest and all its chunks are now
+  std::string root;       // where the manifest and all its chunks are now
+  std::string next_root;  // announced by a mover; empty if there is none
   std::map<std::string, WrappedKey> wrapped_keys;  // by context
   uint64_t virtual_size = 0;
   uint64_t stored_bytes = 0;
@@ -95,10 +104,14 @@ class Origin {
   // Stores the manifest, then its record (merging `wrapped` into one that
   // exists). kExists never.
   Status PublishManifest(const std::string& root, const Manifest& manifest,
-                         const std::string& context,
-                         const WrappedKey& wrapped);
-  // Makes `name` show the manifest: the moment of publication.
+                         const std::string& context, const WrappedKey& wrapped);
+  // Makes `name` show the manifest: the moment of publication. kUnavailable
+  // if the manifest's root is no longer active: convert again. kInvalid if
+  // `name` has a manifest id. A creation time of 0 is replaced by now.
   Status PublishPointer(const ImageName& name, const ImagePointer& pointer);
+  // Makes `to` show what `from` shows, and wraps its key for `to`. kDenied as
+  // UnwrapDataKey; kInvalid if `to` has a manifest id.
+  Status TagImage(const ImageName& from, const ImageName& to, KeyService& keys);
 
   // kNotFound; kCorrupt (the manifest's bytes are not those of its id).
   Result<ResolvedImage> Resolve(const ImageName& name);
@@ -106,12 +119,16 @@ class Origin {
   // kNotFound.
   Result<ImagePointer> ReadPointer(const ImageName& name);
   Result<Manifest> ReadManifest(const ManifestRecord& record);
-  // The data key of a resolved image. kDenied, kCorrupt as KeyService.
+  // A chunk of the manifest, checked against its name. kNotFound; kCorrupt.
+  Result<Bytes> ReadChunk(const std::string& root, const ManifestChunk& chunk);
+  // The data key of a resolved image. kDenied, kCorrupt as KeyService; with no
+  // wrapping for the name, kDenied for name@id and kCorrupt for a tag, which
+  // then shows an image that was never published under it.
   Result<SecretKey> UnwrapDataKey(const ManifestRecord& record,
                                   const ImageName& name, KeyService& keys);
   // Adds a wrapping for another context to a record.
-  Status AddWrapping(const std::string& manifest_id,
-                     const std::string& context, const WrappedKey& wrapped);
+  Status AddWrapping(const std::string& manifest_id, const std::string& context,
+                     const WrappedKey& wrapped);
 
   Result<std::vector<ImageRow>> ListImages();
   // kNotFound. The pointer is emptied, never deleted; space returns with the
@@ -119,11 +136,11 @@ class Origin {
   Status RemovePointer(const ImageName& name);
 
  private:
+  Status MakePointer(const ImageName& name, ImagePointer pointer,
+                     bool converting);
+
   ObjectStore& store_;
   Clock& clock_;
 };
-
-// The key of a chunk's object: for sources that read it directly.
-std::string ChunkKey(const std::string& root, const ChunkName& name);
 
 }  // namespace morsel

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "origin/document.h"
+
+#include <algorithm>
+#include <chrono>
+#include <thread>
+
+#include "base/random.h"
+
+namespace morsel {
+namespace {
+
+constexpr uint64_t kMaxDocumentBytes = 1 * kMiB;
+constexpr int64_t kFormat = 1;
+constexpr int kMaxAttempts = 100;
+
+// Two who lose to each other again and again part by chance.
+void Pause(int attempt) {
+  uint32_t random;
+  SystemRandom().Fill(std::as_writable_bytes(std::span(&random, 1)));
+  const uint32_t limit_us = 1000U << std::min(attempt, 5);
+  std::this_thread::sleep_for(std::chrono::microseconds(random % limit_us));
+}
+
+std::string Text(Json json) {
+  json["format"] = kFormat;
+  return json.Dump() + "\n";
+}
+
+}  // namespace
+
+Result<Document> ReadDocument(ObjectStore& store, const std::string& key) {
+  ASSIGN_OR_RETURN(ObjectData data, store.Get(key, 0, kMaxDocumentBytes));
+  const auto corrupt = [&](std::string_view why) {
+    return MakeError(Code::kCorrupt, "the origin's " + key +
+                                         " is damaged: " + std::string(why));
+  };
+  if (data.info.size_bytes > kMaxDocumentBytes)
+    return corrupt("it is larger than 1 MiB");
+  Result<Json> json = Json::Parse(AsText(data.bytes));
+  if (!json.ok()) return corrupt(json.error().message);
+  if (json->AsObject() == nullptr) return corrupt("it is no JSON object");
+  const Result<int64_t> format = json->GetInt("format");
+  if (!format.ok()) return corrupt(format.error().message);
+  if (*format != kFormat)
+    return MakeError(Code::kCorrupt,
+                     "the origin's " + key + " has the format " +
+                         std::to_string(*format) +
+                         ", which this Morsel does not know: use a newer one");
+  return Document{std::move(json).value(), std::move(data.info)};
+}
+
+Status CreateDocument(ObjectStore& store, const std::string& key, Json json) {
+  return store.PutIfAbsent(key, AsBytes(Text(std::move(json))));
+}
+
+Status ReplaceDocument(ObjectStore& store, const std::string& key, Json json,
+                       const std::string& version) {
+  return store.ReplaceIfUnchanged(key, AsBytes(Text(std::move(json))), version);
+}
+
+Status CheckMembers(const Json& json,
+                    std::initializer_list<std::string_view> members) {
+  if (json.AsObject() == nullptr)
+    return MakeError(Code::kCorrupt, "an object is expected");
+  for (const auto& [name, value] : *json.AsObject())
+    if (name != "format" &&
+        std::find(members.begin(), members.end(), name) == members.end())
+      return MakeError(Code::kCorrupt, "member " + name + ": not known");
+  return Ok();
+}
+
+Status RetryWhileChanged(const std::string& what,
+                         const std::function<Status()>& attempt) {
+  for (int i = 0; i < kMaxAttempts; ++i) {
+    Status done = attempt();
+    if (done.ok() || done.error().code != Code::kExists) return done;
+    Pause(i);
+  }
+  return MakeError(Code::kUnavailable,
+                   what + ": others kept changing it; try again");
+}
+
+}  // namespace morsel

@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0
+// Publishing: chunks, manifest, record, and the pointer last.
+#include "origin/document.h"
+#include "origin/origin.h"
+#include "origin/record_store.h"
+
+namespace morsel {
+namespace {
+
+constexpr const char* kNoPlacement = "";
+
+// A write that finds its object there already has succeeded: chunks and
+// manifests are named by their bytes.
+Status PutOnce(ObjectStore& store, const std::string& key, ByteSpan bytes,
+               bool* was_absent) {
+  const Status put = store.PutIfAbsent(key, bytes);
+  *was_absent = put.ok();
+  if (!put.ok() && put.error().code == Code::kExists) return Ok();
+  return put;
+}
+
+Status SetWrapping(ManifestRecord& record, const std::string& context,
+                   const WrappedKey& wrapped) {
+  record.wrapped_keys[context] = wrapped;
+  // What would not be read again is not written.
+  RETURN_IF_ERROR_AS(DecodeRecord(EncodeRecord(record)),
+                     "a wrapping for " + context);
+  return Ok();
+}
+
+// Makes the record, or adds the wrapping to the one that is there. One try.
+Status MergeRecord(ObjectStore& store, const ManifestRecord& fresh,
+                   const std::string& context, const WrappedKey& wrapped) {
+  const Result<Versioned<ManifestRecord>> old = LoadRecord(store, fresh.id);
+  if (!old.ok() && old.error().code != Code::kNotFound) return old.error();
+  ManifestRecord record = old.ok() ? old->value : fresh;
+  if (record.root.empty()) record.root = fresh.root;  // it was emptied
+  RETURN_IF_ERROR(SetWrapping(record, context, wrapped));
+  const std::string key = RecordKey(fresh.id);
+  return old.ok()
+             ? ReplaceDocument(store, key, EncodeRecord(record), old->version)
+             : CreateDocument(store, key, EncodeRecord(record));
+}
+
+// Writes `id` as the next of `name`; `announced` is what then stands there.
+// kExists if another one was faster.
+Status Announce(ObjectStore& store, const ImageName& name,
+                const std::string& id, int64_t now,
+                Versioned<PointerState>& announced) {
+  const Result<Versioned<PointerState>> old = LoadPointer(store, name);
+  if (!old.ok() && old.error().code != Code::kNotFound) return old.error();
+  PointerState pointer;
+  if (old.ok())
+    pointer = old->value;
+  else
+    pointer.created_unix_seconds = now;
+  pointer.placements[kNoPlacement].next = id;
+  const std::string key = PointerKey(name);
+  RETURN_IF_ERROR(
+      old.ok()
+          ? ReplaceDocument(store, key, EncodePointer(pointer), old->version)
+          : CreateDocument(store, key, EncodePointer(pointer)));
+  ASSIGN_OR_RETURN(announced, LoadPointer(store, name));
+  if (announced.value.placements[kNoPlacement].next != id)
+    return MakeError(Code::kExists, key + " was announced anew");
+  return Ok();
+}
+
+// Whether a new reference to a manifest of a root in `state` is allowed: a
+// converter writes into active roots only; who names a manifest that is there
+// may do so until its root expires.
+bool MayRefer(const RootState& state, bool converting) {
+  return state.state == kRootActive ||
+         (!converting && state.state == kRootRetired);
+}
+
+}  // namespace
+
+Result<bool> Origin::HasChunk(const std::string& root, const ChunkName& name) {
+  const Result<ObjectInfo> info = store_.Head(ChunkKey(root, name));
+  if (info.ok()) return true;
+  if (info.error().code == Code::kNotFound) return false;
+  return info.error();
+}
+
+Status Origin::PutChunk(const std::string& root, const ChunkName& name,
+                        ByteSpan ciphertext, bool* was_absent) {
+  RETURN_IF_ERROR_AS(
+      PutOnce(store_, ChunkKey(root, name), ciphertext, was_absent),
+      "store a chunk in the origin");
+  return Ok();
+}
+
+Status Origin::PublishManifest(const std::string& root,
+                               const Manifest& manifest,
+                               const std::string& context,
+                               const WrappedKey& wrapped) {
+  if (!IsRootId(root))
+    return MakeError(Code::kInvalid, root + " is no root id");
+  bool was_absent = false;
+  RETURN_IF_ERROR_AS(PutOnce(store_, ManifestKey(root, manifest.id()),
+                             manifest.bytes(), &was_absent),
+                     "store the manifest");
+  ManifestRecord fresh;
+  fresh.id = manifest.id();
+  fresh.root = root;
+  fresh.virtual_size = manifest.virtual_size();
+  fresh.stored_bytes = manifest.stored_bytes();
+  fresh.chunk_count = manifest.chunk_count();
+  return RetryWhileChanged("the record of the manifest " + fresh.id, [&] {
+    return MergeRecord(store_, fresh, context, wrapped);
+  });
+}
+
+Status Origin::MakePointer(const ImageName& name, ImagePointer pointer,
+                           bool converting) {
+  if (!name.manifest_id.empty())
+    return MakeError(Code::kInvalid, name.ToString() +
+                                         " names a manifest: a pointer needs "
+                                         "NAME[:TAG] alone");
+  if (pointer.created_unix_seconds == 0)
+    pointer.created_unix_seconds = clock_.UnixSeconds();
+  return RetryWhileChanged("the pointer " + name.ToString(), [&]() -> Status {
+    Versioned<PointerState> announced;
+    RETURN_IF_ERROR(Announce(store_, name, pointer.manifest_id,
+                             pointer.created_unix_seconds, announced));
+    PointerState& state = announced.value;
+    PointerState::Slot& slot = state.placements[kNoPlacement];
+    slot.next.clear();
+    Result<Versioned<ManifestRecord>> record =
+        LoadRecord(store_, pointer.manifest_id);
+    Result<RootState> root = record.ok()
+                                 ? LoadRootState(store_, record->value.root)
+                                 : Result<RootState>(record.error());
+    const bool allowed = root.ok() && MayRefer(*root, converting);
+    if (allowed) {
+      slot.current = pointer.manifest_id;
+      state.image_digest = pointer.image_digest;
+      state.created_unix_seconds = pointer.created_unix_seconds;
+    }
+    // Made good, or the announcement taken back; others have not seen either.
+    RETURN_IF_ERROR(ReplaceDocument(store_, PointerKey(name),
+                                    EncodePointer(state), announced.version));
+    if (!root.ok()) return std::move(root).error();
+    if (!allowed)
+      return MakeError(Code::kUnavailable,
+                       "the root of the manifest is " + root->state +
+                           " meanwhile: convert the image again");
+    return Ok();
+  });
+}
+
+Status Origin::PublishPointer(const ImageName& name,
+                              const ImagePointer& pointer) {
+  return MakePointer(name, pointer, /*converting=*/true);
+}
+
+Status Origin::AddWrapping(const std::string& manifest_id,
+                           const std::string& context,
+                           const WrappedKey& wrapped) {
+  return RetryWhileChanged(
+      "the record of the manifest " + manifest_id, [&]() -> Status {
+        ASSIGN_OR_RETURN(Versioned<ManifestRecord> record,
+                         LoadRecord(store_, manifest_id));
+        RETURN_IF_ERROR(SetWrapping(record.value, context, wrapped));
+        return ReplaceDocument(store_, RecordKey(manifest_id),
+                               EncodeRecord(record.value), record.version);
+      });
+}
+
+Status Origin::TagImage(const ImageName& from, const ImageName& to,
+                        KeyService& keys) {
+  ASSIGN_OR_RETURN(const ResolvedImage image, Resolve(from));
+  ASSIGN_OR_RETURN(const SecretKey data_key,
+                   UnwrapDataKey(image.record, from, keys));
+  if (to.repository != from.repository) {
+    ASSIGN_OR_RETURN(const WrappedKey wrapped,
+                     keys.Wrap(data_key, to.repository));
+    RETURN_IF_ERROR(AddWrapping(image.record.id, to.repository, wrapped));
+  }
+  return MakePointer(
+      to, {.image_digest = image.image_digest, .manifest_id = image.record.id},
+      /*converting=*/false);
+}
+
+Status Origin::RemovePointer(const ImageName& name) {
+  const std::string what = "the pointer " + name.ToString();
+  return RetryWhileChanged(what, [&]() -> Status {
+    ASSIGN_OR_RETURN(const Versioned<PointerState> old,
+                     LoadPointer(store_, name));
+    const auto slot = old.value.placements.find(kNoPlacement);
+    if (slot == old.value.placements.end() || slot->second.current.empty())
+      return MakeError(Code::kNotFound, "there is no image " + name.ToString());
+    PointerState emptied;
+    emptied.created_unix_seconds = old.value.created_unix_seconds;
+    return ReplaceDocument(store_, PointerKey(name), EncodePointer(emptied),
+                           old.version);
+  });
+}
+
+}  // namespace morsel

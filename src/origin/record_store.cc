@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "origin/record_store.h"
+
+#include "origin/document.h"
+
+namespace morsel {
+namespace {
+
+template <typename T>
+Result<Versioned<T>> Load(ObjectStore& store, const std::string& key,
+                          Result<T> (*decode)(const Json&)) {
+  ASSIGN_OR_RETURN(const Document document, ReadDocument(store, key));
+  Result<T> value = decode(document.json);
+  if (!value.ok())
+    return std::move(value).error().Wrap("the origin's " + key + " is damaged");
+  return Versioned<T>{std::move(value).value(), document.info.version};
+}
+
+}  // namespace
+
+Result<RootState> LoadRootState(ObjectStore& store, const std::string& root) {
+  ASSIGN_OR_RETURN(Versioned<RootState> state,
+                   Load(store, RootStateKey(root), DecodeRootState));
+  return std::move(state.value);
+}
+
+Result<Versioned<ManifestRecord>> LoadRecord(ObjectStore& store,
+                                             const std::string& id) {
+  ASSIGN_OR_RETURN(Versioned<ManifestRecord> record,
+                   Load(store, RecordKey(id), DecodeRecord));
+  if (record.value.id != id)
+    return MakeError(Code::kCorrupt, "the origin's " + RecordKey(id) +
+                                         " is the record of another manifest");
+  return record;
+}
+
+Result<Versioned<PointerState>> LoadPointer(ObjectStore& store,
+                                            const ImageName& name) {
+  return Load(store, PointerKey(name), DecodePointer);
+}
+
+}  // namespace morsel

@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0
+// Roots: finding the active one, making the first, admitting keys.
+#include <optional>
+
+#include "base/random.h"
+#include "crypto/hash.h"
+#include "origin/document.h"
+#include "origin/origin.h"
+#include "origin/record_store.h"
+
+namespace morsel {
+namespace {
+
+constexpr const char* kRootsFolder = "roots/";
+constexpr const char* kFirstRootKey = "roots/first.json";
+constexpr size_t kRootIdBytes = 6;
+constexpr size_t kSaltIdDigits = 16;
+constexpr size_t kListPage = 1000;
+
+std::string SaltContext(const std::string& root) { return "root:" + root; }
+
+// Names the salt without saying anything about it.
+std::string SaltId(const SecretKey& salt) {
+  Sha256 hash;
+  hash.Update(AsBytes("morsel-salt-id-1"));
+  hash.Update(salt.bytes());
+  return ToHex(hash.Finish()).substr(0, kSaltIdDigits);
+}
+
+// The ids below roots/, in order. One look-up for each: after a root's first
+// key comes the next root's.
+Result<std::vector<std::string>> ListRootIds(ObjectStore& store) {
+  std::vector<std::string> ids;
+  const std::string folder = kRootsFolder;
+  for (std::string after;;) {
+    ASSIGN_OR_RETURN(const ObjectPage page, store.List(folder, after, 1));
+    if (page.rows.empty()) return ids;
+    const std::string& key = page.rows.front().key;
+    const size_t slash = key.find('/', folder.size());
+    if (slash == std::string::npos) {  // first.json
+      after = key;
+      continue;
+    }
+    const std::string id = key.substr(folder.size(), slash - folder.size());
+    if (IsRootId(id)) ids.push_back(id);
+    after = folder + id + '0';  // '0' follows '/': past all keys of the root
+  }
+}
+
+struct FoundRoot {
+  std::string id;
+  RootState state;
+};
+
+// Roots whose creation came to its end.
+Result<std::vector<FoundRoot>> FindRoots(ObjectStore& store) {
+  std::vector<FoundRoot> found;
+  ASSIGN_OR_RETURN(const std::vector<std::string> ids, ListRootIds(store));
+  for (const std::string& id : ids) {
+    Result<RootState> state = LoadRootState(store, id);
+    if (state.ok())
+      found.push_back({id, std::move(state).value()});
+    else if (state.error().code != Code::kNotFound)
+      return std::move(state).error();
+  }
+  return found;
+}
+
+Result<std::optional<std::string>> FindActiveRoot(ObjectStore& store) {
+  ASSIGN_OR_RETURN(const std::vector<FoundRoot> roots, FindRoots(store));
+  for (const FoundRoot& root : roots)
+    if (root.state.state == kRootActive) return std::optional(root.id);
+  return std::optional<std::string>();
+}
+
+Result<SecretKey> ReadSalt(ObjectStore& store, const std::string& root,
+                           KeyService& keys) {
+  const std::string key_id = keys.KeyId();
+  if (!IsKeyId(key_id))
+    return MakeError(Code::kInvalid, "the key service's key id is no id");
+  const Result<Document> document = ReadDocument(store, SaltKey(root, key_id));
+  if (!document.ok() && document.error().code == Code::kNotFound)
+    return MakeError(Code::kDenied,
+                     "the key " + key_id.substr(0, 12) +
+                         " is not admitted to the root " + root +
+                         ": someone who is must run `morsel roots admit " +
+                         root + " KEY_FILE` with a copy of it");
+  if (!document.ok()) return document.error();
+  const std::string where = "the salt of the root " + root;
+  ASSIGN_OR_RETURN_AS(const WrappedKey wrapped,
+                      DecodeWrappedKey(document->json), where);
+  Result<SecretKey> salt = keys.Unwrap(wrapped, SaltContext(root));
+  if (!salt.ok()) return std::move(salt).error().Wrap(where);
+  return salt;
+}
+
+Status WriteSalt(ObjectStore& store, const std::string& root,
+                 const SecretKey& salt, KeyService& keys) {
+  ASSIGN_OR_RETURN(const WrappedKey wrapped,
+                   keys.Wrap(salt, SaltContext(root)));
+  if (!IsKeyId(wrapped.key_id))
+    return MakeError(Code::kInvalid, "the key service's key id is no id");
+  return CreateDocument(store, SaltKey(root, wrapped.key_id),
+                        EncodeWrappedKey(wrapped));
+}
+
+// The id that first.json names; whoever reads it may finish what its writer
+// began, as the salt was there before it.
+Result<std::string> ReadFirstRoot(ObjectStore& store) {
+  ASSIGN_OR_RETURN(const Document document, ReadDocument(store, kFirstRootKey));
+  RETURN_IF_ERROR_AS(CheckMembers(document.json, {"root"}), kFirstRootKey);
+  const std::string id = document.json.StringOr("root", "");
+  if (!IsRootId(id))
+    return MakeError(Code::kCorrupt,
+                     std::string("the origin's ") + kFirstRootKey +
+                         " is damaged: member root: not as it must be");
+  return id;
+}
+
+// Of converters that make the first root at once, first.json lets one win.
+Result<std::string> ElectFirstRoot(ObjectStore& store, KeyService& keys) {
+  Result<std::string> first = ReadFirstRoot(store);
+  if (first.ok() || first.error().code != Code::kNotFound) return first;
+  const std::string id = "r" + RandomHex(SystemRandom(), kRootIdBytes);
+  const SecretKey salt = SecretKey::Generate(SystemRandom());
+  RETURN_IF_ERROR_AS(WriteSalt(store, id, salt, keys), "make the first root");
+  Json json;
+  json["root"] = id;
+  const Status won = CreateDocument(store, kFirstRootKey, std::move(json));
+  if (won.ok()) return id;
+  // The salt of a root that nobody will ever see. If this fails it stays, as
+  // after a crash, and harms nothing.
+  static_cast<void>(store.Delete(SaltKey(id, keys.KeyId())));
+  if (won.error().code != Code::kExists) return won.error();
+  return ReadFirstRoot(store);
+}
+
+}  // namespace
+
+Result<bool> Origin::HasRoots() {
+  ASSIGN_OR_RETURN(const std::vector<FoundRoot> roots, FindRoots(store_));
+  return !roots.empty();
+}
+
+Result<WritableRoot> Origin::OpenActiveRoot(KeyService& keys) {
+  ASSIGN_OR_RETURN(std::optional<std::string> active, FindActiveRoot(store_));
+  if (!active) {
+    ASSIGN_OR_RETURN(const std::string id, ElectFirstRoot(store_, keys));
+    const int64_t now = clock_.UnixSeconds();
+    const RootState state{.state = std::string(kRootActive),
+                          .history = {{std::string(kRootActive), now}}};
+    const Status made =
+        CreateDocument(store_, RootStateKey(id), EncodeRootState(state));
+    if (!made.ok() && made.error().code != Code::kExists) return made.error();
+    ASSIGN_OR_RETURN(active, FindActiveRoot(store_));
+  }
+  if (!active)
+    return MakeError(Code::kUnavailable,
+                     "the origin has no active root: all were retired");
+  WritableRoot root;
+  root.id = *active;
+  ASSIGN_OR_RETURN(root.salt, ReadSalt(store_, root.id, keys));
+  root.salt_id = SaltId(root.salt);
+  return root;
+}
+
+Result<std::vector<RootRow>> Origin::ListRoots() {
+  std::vector<RootRow> rows;
+  ASSIGN_OR_RETURN(const std::vector<FoundRoot> roots, FindRoots(store_));
+  for (const FoundRoot& root : roots) {
+    RootRow row;
+    row.id = root.id;
+    row.state = root.state.state;
+    row.created_unix_seconds = root.state.history.front().at_unix_seconds;
+    const std::string folder = SaltFolderKey(root.id);
+    ASSIGN_OR_RETURN(const ObjectPage page, store_.List(folder, "", kListPage));
+    for (const ObjectPage::Row& salt : page.rows) {
+      const std::string id =
+          salt.key.substr(folder.size(), salt.key.rfind('.') - folder.size());
+      if (IsKeyId(id)) row.key_ids.push_back(id);
+    }
+    rows.push_back(std::move(row));
+  }
+  return rows;
+}
+
+Status Origin::AdmitKey(const std::string& root_id, KeyService& keys,
+                        KeyService& admitted) {
+  if (!IsRootId(root_id))
+    return MakeError(Code::kInvalid,
+                     "a root id is \"r\" and 12 hexadecimal digits: see "
+                     "`morsel roots`");
+  RETURN_IF_ERROR_AS(LoadRootState(store_, root_id), "the root " + root_id);
+  ASSIGN_OR_RETURN(const SecretKey salt, ReadSalt(store_, root_id, keys));
+  const Status written = WriteSalt(store_, root_id, salt, admitted);
+  // Admitted already; its wrapping is as good as a new one.
+  if (!written.ok() && written.error().code == Code::kExists) return Ok();
+  return written;
+}
+
+}  // namespace morsel
