@@ -4,7 +4,9 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <pty.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <array>
@@ -165,6 +167,26 @@ TEST_F(RunTest, LeavesTheMountsOfOthersAlone) {
   EXPECT_TRUE(DetachDevice(config_, other->path).ok());
 }
 
+// Where mounts do not propagate (no systemd), a copy of a mount in the
+// container's namespace would keep the other's file system alive.
+TEST_F(RunTest, LetsOtherDevicesGoWhileItRuns) {
+  const std::string mnt = dir_ + "/mnt";
+  std::filesystem::create_directories(mnt);
+  const auto other = Attach("ready", {.read_only = true});
+  ASSERT_TRUE(other.ok());
+  ASSERT_TRUE(MountImage(config_, *other, mnt).ok());
+  const auto device = Attach("ready");
+  ASSERT_TRUE(device.ok());
+  options_.args = {"sh", "-c",
+                   "trap 'exit 5' TERM; echo up; while :; do sleep 1; done"};
+  RunnerProcess runner(config_, *device, image_config_, options_);
+  const Status unmounted = UmountImage(config_, mnt);
+  EXPECT_TRUE(unmounted.ok()) << unmounted.error().message;
+  ASSERT_EQ(::kill(runner.pid(), SIGTERM), 0);
+  EXPECT_EQ(runner.Wait(), 5);
+  EXPECT_THAT(Leftovers(), IsEmpty());
+}
+
 TEST_F(RunTest, StopsBeforeTheStartOnASignal) {
   const auto device = Attach("ready");
   ASSERT_TRUE(device.ok());
@@ -186,6 +208,76 @@ TEST_F(RunTest, ForwardsSignals) {
   RunnerProcess runner(config_, *device, image_config_, options_);
   ASSERT_EQ(::kill(runner.pid(), SIGTERM), 0);
   EXPECT_EQ(runner.Wait(), 42);
+  EXPECT_THAT(Leftovers(), IsEmpty());
+}
+
+TEST_F(RunTest, CleansUpWhenRuncIsKilled) {
+  const auto device = Attach("ready");
+  ASSERT_TRUE(device.ok());
+  options_.args = {"sh", "-c", "echo up; sleep 1000"};
+  RunnerProcess runner(config_, *device, image_config_, options_);
+  const std::string pid = std::to_string(runner.pid());
+  const auto children =
+      ReadWholeFile("/proc/" + pid + "/task/" + pid + "/children", 64 * kKiB);
+  ASSERT_TRUE(children.ok());
+  const int runc = std::stoi(std::string(AsText(*children)));
+  ASSERT_EQ(::kill(runc, SIGKILL), 0);
+  EXPECT_EQ(runner.Wait(), 128 + SIGKILL);
+  EXPECT_THAT(Leftovers(), IsEmpty());
+}
+
+// Reads from a terminal until `text` has come.
+void ReadUntil(int fd, const std::string& text) {
+  std::string seen;
+  while (seen.find(text) == std::string::npos) {
+    std::array<char, 256> buffer;
+    const ssize_t n = ::read(fd, buffer.data(), buffer.size());
+    ASSERT_GT(n, 0) << seen;
+    seen.append(buffer.data(), static_cast<size_t>(n));
+  }
+}
+
+TEST_F(RunTest, GivesATerminalThatIsResized) {
+  const auto device = Attach("ready");
+  ASSERT_TRUE(device.ok());
+  options_.terminal = true;
+  options_.args = {"sh", "-c",
+                   "stty size; until [ \"$(stty size)\" = \"50 120\" ]; do :; "
+                   "done; echo resized; exit 4"};
+  winsize size{.ws_row = 40, .ws_col = 100, .ws_xpixel = 0, .ws_ypixel = 0};
+  int terminal = -1;
+  const pid_t pid = ::forkpty(&terminal, nullptr, nullptr, &size);
+  ASSERT_GE(pid, 0);
+  if (pid == 0) {
+    auto signals = ForwardedSignals::Block();
+    const RunReport report =
+        RunContainer({config_, *device, image_config_, options_, *signals});
+    ::_exit(report.exit_code);
+  }
+  const Fd owner(terminal);
+  ReadUntil(terminal, "40 100");
+  size.ws_row = 50;
+  size.ws_col = 120;
+  ASSERT_EQ(::ioctl(terminal, TIOCSWINSZ, &size), 0);
+  ReadUntil(terminal, "resized");
+  EXPECT_EQ(WaitChild({.pid = pid}).value(), 4);
+  EXPECT_THAT(Leftovers(), IsEmpty());
+}
+
+TEST_F(RunTest, RefusesATerminalWhereThereIsNone) {
+  const auto device = Attach("ready");
+  ASSERT_TRUE(device.ok());
+  options_.terminal = true;
+  options_.args = {"echo"};
+  auto signals = ForwardedSignals::Block();
+  const Fd nothing = OpenFile("/dev/null", O_RDONLY).value();
+  const Fd old_in(::dup(0));
+  ::dup2(nothing.get(), 0);
+  const RunReport report =
+      RunContainer({config_, *device, image_config_, options_, *signals});
+  ::dup2(old_in.get(), 0);
+  EXPECT_EQ(report.exit_code, kRunFailed);
+  EXPECT_EQ(report.error->code, Code::kInvalid);
   EXPECT_THAT(Leftovers(), IsEmpty());
 }
 

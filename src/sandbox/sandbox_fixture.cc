@@ -109,8 +109,9 @@ void SandboxTest::MakeDisk(
   fs::create_directories(root / "etc");
   fs::copy_file("/bin/busybox", root / "bin/busybox",
                 fs::copy_options::overwrite_existing);
-  for (const char* applet : {"sh", "cat", "id", "env", "hostname", "sleep",
-                             "kill", "stat", "pwd", "touch", "echo", "ls"})
+  for (const char* applet :
+       {"sh", "cat", "id", "env", "hostname", "sleep", "kill", "stat", "pwd",
+        "touch", "echo", "ls", "stty"})
     fs::create_symlink("busybox", root / "bin" / applet);
   for (const auto& [path, text] : files) {
     if (text.empty()) {
