@@ -112,6 +112,7 @@ class Checker:
                 self.check_text(path, name)
         self.check_scripts()
         self.check_black_box_tests()
+        self.check_settings()
         return self.offences
 
     @staticmethod
@@ -270,6 +271,29 @@ class Checker:
         for path in sorted((self.root / "tests").glob("*.sh")):
             if path.stem != "lib" and path.stem not in listed:
                 self.say(path, 1, "not in tests/CMakeLists.txt")
+
+    def check_settings(self):
+        """packaging/config.toml shows every setting, with its default."""
+        table = self.root / "src/base/config.cc"
+        shown = self.root / "packaging/config.toml"
+        if not table.is_file() or not shown.is_file():
+            return
+        keys = dict(re.findall(r'\{"([a-z_.]+)",\s*Type::\w+,\s*"([^"]*)"',
+                               table.read_text()))
+        section, found = "", {}
+        for number, line in enumerate(shown.read_text().splitlines(), 1):
+            if match := re.match(r"\[(\w+)\]", line):
+                section = match.group(1) + "."
+            elif match := re.match(r'#([a-z_]+) = "?([^"]*)"?$', line):
+                key = section + match.group(1)
+                found[key] = match.group(2)
+                if key not in keys:
+                    self.say(shown, number, f"{key} is no setting")
+                elif keys[key] not in ("", match.group(2)):
+                    self.say(shown, number, f"the default of {key} is "
+                             f"{keys[key]}")
+        for key in keys.keys() - found.keys():
+            self.say(shown, 1, f"{key} is missing")
 
     def check_scripts(self):
         for folder in ("tests", "bench", "demo", "packaging"):

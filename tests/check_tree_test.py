@@ -76,6 +76,22 @@ class TreeTest(unittest.TestCase):
             self.write(f"tests/{name}.sh", "#!/bin/bash\n" + SPDX)
         self.assert_only("tests/two.sh:1", "not in tests/CMakeLists.txt")
 
+    def test_settings_are_shown_with_their_defaults(self):
+        self.write("src/base/a.cc", SPDX)
+        self.write("src/base/config.cc", SPDX +
+                   '{"a.b", Type::kSize, "1GiB",\n{"c", Type::kText, "",\n')
+        self.write("src/base/CMakeLists.txt",
+                   "morsel_library(base SOURCES a.cc config.cc)\n")
+        good = '#c = "any"\n[a]\n#b = "1GiB"\n'
+        self.write("packaging/config.toml", good)
+        self.assertEqual(self.offences(), [])
+        self.write("packaging/config.toml", good.replace("1G", "2G"))
+        self.assert_only("packaging/config.toml:3", "the default of a.b")
+        self.write("packaging/config.toml", good.replace('#c = "any"', ""))
+        self.assert_only("packaging/config.toml:1", "c is missing")
+        self.write("packaging/config.toml", good + "#d = 1\n")
+        self.assert_only("packaging/config.toml:4", "a.d is no setting")
+
     def test_a_source_in_no_library(self):
         self.write("src/chunk/d.cc", SPDX)
         self.assert_only("src/chunk/d.cc:1", "not in chunk/CMakeLists.txt")
