@@ -132,10 +132,12 @@ Status DirStore::MakeFolders(const std::string& key) {
       const MutexLock lock(mutex_);
       if (folders_.contains(folder)) continue;
     }
-    if (::mkdirat(directory_.get(), folder.c_str(), 0755) == 0)
-      ::fchmodat(directory_.get(), folder.c_str(), 0755, 0);  // whatever umask
-    else if (errno != EEXIST)
+    const bool made = ::mkdirat(directory_.get(), folder.c_str(), 0755) == 0;
+    if (!made && errno != EEXIST)
       return PlaceError(errno, "make the folder of", key);
+    // Whatever the umask is.
+    if (made && ::fchmodat(directory_.get(), folder.c_str(), 0755, 0) != 0)
+      return PlaceError(errno, "set the mode of the folder of", key);
     // Synced even if another process made it: it may not have come to that.
     RETURN_IF_ERROR(SyncFolder(directory_.get(), FolderOf(folder)));
     const MutexLock lock(mutex_);

@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "frontend/child.h"
+
+#include <malloc.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <optional>
+#include <thread>
+#include <utility>
+
+#include "base/confine.h"
+#include "base/log.h"
+#include "block/agent_setup.h"
+#include "block/device_stats.h"
+#include "block/image_device.h"
+#include "block/overlay_device.h"
+#include "block/stats_device.h"
+#include "crypto/cipher.h"
+#include "frontend/fuse_file.h"
+#include "frontend/report.h"
+#include "localcache/source.h"
+#include "manifest/manifest.h"
+#include "net/unix_socket.h"
+
+namespace morsel {
+namespace {
+
+constexpr uint64_t kMaxSetupBytes = kMiB;
+constexpr uint64_t kMaxManifestBytes = 256 * kMiB;
+// How often the cache's counters are copied to where the tool reads them.
+constexpr std::chrono::milliseconds kStatsPeriod(200);
+
+// A whole inherited file, from its beginning; closes it.
+Result<Bytes> ReadInherited(int number, uint64_t limit) {
+  const Fd file(number);
+  ASSIGN_OR_RETURN(const uint64_t size, FileSize(number));
+  if (size > limit)
+    return MakeError(Code::kInvalid, "an inherited file is too large");
+  Bytes bytes(size);
+  RETURN_IF_ERROR(ReadFullAt(number, 0, bytes));
+  return bytes;
+}
+
+// The same for a secret, which passes through no other memory.
+Result<SecretBuffer> ReadSecret(int number, size_t size) {
+  const Fd file(number);
+  SecretBuffer secret(size);
+  RETURN_IF_ERROR_AS(ReadFullAt(number, 0, secret.mutable_bytes()),
+                     "an inherited key");
+  return secret;
+}
+
+// Requests lie in memory that the guard has too (a memory file), so that they
+// outlive the child.
+Result<MutableByteSpan> MapSlots(size_t thread_count) {
+  const Fd file(kChildSlotsFd);
+  const size_t length = thread_count * kFuseSlotSize;
+  void* const memory = ::mmap(nullptr, length, PROT_READ | PROT_WRITE,
+                              MAP_SHARED, file.get(), 0);
+  if (memory == MAP_FAILED) return ErrnoError(errno, "map the slots");
+  return MutableByteSpan(static_cast<std::byte*>(memory), length);
+}
+
+Result<AgentSetup> ReadSetup() {
+  ASSIGN_OR_RETURN(const Bytes text,
+                   ReadInherited(kChildSetupFd, kMaxSetupBytes));
+  ASSIGN_OR_RETURN(const Json json, Json::Parse(AsText(text)));
+  return AgentSetup::FromJson(json);
+}
+
+Result<OpenManifest> ReadManifest() {
+  ASSIGN_OR_RETURN(Bytes bytes,
+                   ReadInherited(kChildManifestFd, kMaxManifestBytes));
+  ASSIGN_OR_RETURN(Manifest manifest, Manifest::Parse(std::move(bytes)));
+  ASSIGN_OR_RETURN(const SecretBuffer key,
+                   ReadSecret(kChildDataKeyFd, kKeySize));
+  return OpenManifest::Open(std::move(manifest), SecretKey(key.bytes()));
+}
+
+Result<OverlayOptions> ReadOverlay(const AgentSetup& setup) {
+  ASSIGN_OR_RETURN(SecretBuffer key,
+                   ReadSecret(kChildOverlayKeyFd, kXtsKeySize));
+  return OverlayOptions{.data = Fd(kChildOverlayDataFd),
+                        .map = Fd(kChildOverlayMapFd),
+                        .key = std::move(key),
+                        .manifest_id = setup.manifest_id,
+                        .max_bytes = setup.overlay_max_bytes,
+                        .durable = !setup.overlay_dir.empty()};
+}
+
+Status GiveUpRights(const AgentSetup& setup) {
+  WarmUpCiphers();
+  ConfineOptions options;
+  options.uid = ::geteuid() == 0 ? setup.child_uid : 0;
+  // newfstatat is glibc's fstat.
+  options.syscalls = {"fallocate", "fdatasync", "newfstatat"};
+  RETURN_IF_ERROR(Confine(options));
+  // Confine keeps the signal that ends the child with its guard; who died
+  // before that leaves another parent.
+  if (::getppid() == 1)
+    return MakeError(Code::kUnavailable, "the guard has died");
+  return Ok();
+}
+
+Deadline InOneMinute() { return SystemClock().Now() + std::chrono::minutes(1); }
+
+// The device's stack, from the local cache up to the FUSE file.
+class Child {
+ public:
+  explicit Child(Fd guard) : guard_(std::move(guard)) {}
+
+  Status Start();
+  void Serve();
+  const Fd& guard() const { return guard_; }
+
+ private:
+  Status OpenDevices(const AgentSetup& setup, OpenManifest manifest,
+                     std::optional<OverlayOptions> overlay);
+  // Takes new local caches from the guard, and publishes the counters.
+  void Attend(const std::stop_token& stop);
+  void PublishStats();
+
+  Fd guard_;
+  std::optional<MappedDeviceStats> stats_;
+  std::unique_ptr<LocalCacheSource> cache_;
+  std::unique_ptr<BlockDevice> image_;
+  std::unique_ptr<BlockDevice> device_;
+  std::unique_ptr<FuseFile> file_;
+};
+
+Status Child::Start() {
+  ASSIGN_OR_RETURN(const AgentSetup setup, ReadSetup());
+  ASSIGN_OR_RETURN(OpenManifest manifest, ReadManifest());
+  std::optional<OverlayOptions> overlay;
+  if (!setup.read_only) {
+    ASSIGN_OR_RETURN(overlay, ReadOverlay(setup));
+  }
+  const Fd stats_file(kChildStatsFd);
+  ASSIGN_OR_RETURN(MappedDeviceStats stats,
+                   MappedDeviceStats::Map(stats_file.get()));
+  stats_.emplace(std::move(stats));
+  ASSIGN_OR_RETURN(const MutableByteSpan slots, MapSlots(setup.thread_count));
+  RETURN_IF_ERROR_AS(GiveUpRights(setup), "confine the agent's child");
+  RETURN_IF_ERROR(OpenDevices(setup, std::move(manifest), std::move(overlay)));
+  ASSIGN_OR_RETURN(file_, FuseFile::Open(*device_, SystemClock(),
+                                         {.fuse_fd = kChildFuseFd,
+                                          .thread_count = setup.thread_count,
+                                          .slots = slots,
+                                          .read_only = setup.read_only}));
+  return file_->Start();
+}
+
+Status Child::OpenDevices(const AgentSetup& setup, OpenManifest manifest,
+                          std::optional<OverlayOptions> overlay) {
+  ASSIGN_OR_RETURN_AS(LocalCacheChannel channel,
+                      LocalCacheSource::Handshake(Fd(kChildCacheFd)),
+                      "the local cache");
+  ASSIGN_OR_RETURN(cache_, LocalCacheSource::Open(std::move(channel)));
+  const std::chrono::duration<double> timeout(setup.io_timeout_seconds);
+  std::unique_ptr<BlockDevice> top = MakeImageDevice(
+      std::move(manifest), *cache_, SystemClock(),
+      {.root = setup.root,
+       .io_timeout =
+           std::chrono::duration_cast<std::chrono::nanoseconds>(timeout)});
+  if (overlay) {
+    image_ = std::move(top);
+    ASSIGN_OR_RETURN(top, OpenOverlayDevice(*image_, *std::move(overlay)));
+  }
+  device_ = MakeStatsDevice(std::move(top), stats_->page());
+  return Ok();
+}
+
+void Child::Serve() {
+  std::jthread attendant([this](const std::stop_token& stop) { Attend(stop); });
+  file_->Serve();
+}
+
+void Child::PublishStats() {
+  const LocalCacheStats stats = cache_->Stats();
+  DeviceStatsPage& page = stats_->page();
+  page.Set(DeviceCounter::kCacheHits, stats.hits);
+  page.Set(DeviceCounter::kCacheMisses, stats.misses);
+  page.Set(DeviceCounter::kBytesLoaded, stats.bytes_loaded);
+  page.Set(DeviceCounter::kChunksLoaded, stats.misses);
+}
+
+void Child::Attend(const std::stop_token& stop) {
+  while (!stop.stop_requested()) {
+    std::array<std::byte, 16> buffer;
+    Result<ReceivedMessage> message = ReceiveMessage(
+        guard_.get(), buffer, SystemClock().Now() + kStatsPeriod);
+    PublishStats();
+    if (!message.ok() && message.error().code == Code::kUnavailable) return;
+    if (!message.ok() || message->fds.size() != 1) continue;
+    Result<LocalCacheChannel> channel =
+        LocalCacheSource::Handshake(std::move(message->fds[0]));
+    Status replaced = channel.ok() ? cache_->Replace(std::move(channel).value())
+                                   : Status(std::move(channel).error());
+    if (!replaced.ok())
+      LogError("no new local cache", {{"cause", replaced.error().message}});
+  }
+}
+
+}  // namespace
+
+int RunChild() {
+  // The threads of the pool allocate next to nothing: one arena is enough, and
+  // each further one costs memory in every agent.
+  ::mallopt(M_ARENA_MAX, 1);
+  ::signal(SIGPIPE, SIG_IGN);
+  Child child{Fd(kChildGuardFd)};
+  const Status started = child.Start();
+  const std::string report = started.ok() ? "{}" : ErrorReport(started.error());
+  const Status told =
+      SendMessage(child.guard().get(), AsBytes(report), {}, InOneMinute());
+  if (!started.ok() || !told.ok()) return 1;
+  child.Serve();
+  return 0;
+}
+
+}  // namespace morsel

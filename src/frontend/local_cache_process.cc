@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "frontend/local_cache_process.h"
+
+#include <signal.h>
+#include <unistd.h>
+
+#include <utility>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "localcache/server.h"
+#include "net/unix_socket.h"
+
+namespace morsel {
+namespace {
+
+constexpr int kClientFd = 3;
+constexpr int kControlFd = 4;
+constexpr int kArenaFd = 5;
+
+std::string FindProgram() {
+  const Result<std::string> folder = ProgramFolder();
+  if (folder.ok()) {
+    const std::string beside = *folder + "/morsel-localcache";
+    if (::access(beside.c_str(), X_OK) == 0) return beside;
+  }
+  return "morsel-localcache";
+}
+
+}  // namespace
+
+Result<LocalCacheProcess> LocalCacheProcess::Start(const AgentSetup& setup) {
+  LocalCacheProcess process(setup);
+  ASSIGN_OR_RETURN(process.arena_, MakeArenaFile());
+  RETURN_IF_ERROR_AS(process.Spawn(), "start the local cache");
+  return process;
+}
+
+Status LocalCacheProcess::Spawn() {
+  ASSIGN_OR_RETURN(auto client, MakeSocketPair());
+  ASSIGN_OR_RETURN(auto control, MakeSocketPair());
+  const uint32_t uid = ::geteuid() == 0 ? setup_.cache_uid : 0;
+  ASSIGN_OR_RETURN(
+      process_,
+      morsel::Spawn(
+          {.argv = {FindProgram(), "--origin", setup_.origin, "--memory-bytes",
+                    std::to_string(setup_.cache_memory_bytes),
+                    "--origin-requests",
+                    std::to_string(setup_.cache_origin_requests), "--uid",
+                    std::to_string(uid), "--client-fd",
+                    std::to_string(kClientFd), "--control-fd",
+                    std::to_string(kControlFd), "--arena-fd",
+                    std::to_string(kArenaFd)},
+           .env = {},
+           .fds = {{client.second.get(), kClientFd},
+                   {control.second.get(), kControlFd},
+                   {arena_.get(), kArenaFd}},
+           .die_with_parent = true}));
+  client_ = std::move(client.first);
+  control_ = std::move(control.first);
+  started_ = SystemClock().Now();
+  return Ok();
+}
+
+Status LocalCacheProcess::Restart() {
+  const Result<int> code = WaitChild(process_);
+  const bool quick = SystemClock().Now() - started_ < kQuickDeath;
+  quick_deaths_ = quick ? quick_deaths_ + 1 : 0;
+  LogError("the local cache died",
+           {{"code", code.ok() ? *code : -1}, {"in_a_row", quick_deaths_}});
+  process_ = {};
+  if (quick_deaths_ >= kMaxQuickDeaths)
+    return MakeError(Code::kUnavailable,
+                     "the local cache dies again and again; what is not in "
+                     "memory cannot be read any more");
+  return Spawn();
+}
+
+void LocalCacheProcess::Stop() {
+  if (process_.pid < 0) return;
+  ::kill(process_.pid, SIGKILL);
+  const Result<int> ignored = WaitChild(process_);
+  process_ = {};
+}
+
+}  // namespace morsel

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// A private local cache: morsel-localcache, started by a guard for its one
+// child, and started again over the same arena if it dies.
+//
+// Thread safety: owned by one thread.
+#pragma once
+
+#include <chrono>
+
+#include "base/fd.h"
+#include "base/process.h"
+#include "base/result.h"
+#include "block/agent_setup.h"
+
+namespace morsel {
+
+class LocalCacheProcess {
+ public:
+  // A daemon that dies this often in a row within kQuickDeath of its start is
+  // given up: something is wrong that a new one does not mend.
+  static constexpr int kMaxQuickDeaths = 5;
+  static constexpr std::chrono::seconds kQuickDeath{2};
+
+  // kNotFound: no morsel-localcache beside this program or in PATH.
+  static Result<LocalCacheProcess> Start(const AgentSetup& setup);
+  LocalCacheProcess(LocalCacheProcess&&) noexcept = default;
+  LocalCacheProcess& operator=(LocalCacheProcess&&) noexcept = default;
+
+  // Readable when it has ended.
+  int pidfd() const { return process_.pidfd.get(); }
+  // The client's end of a new connection: call once after each start.
+  Fd TakeClient() { return std::move(client_); }
+  // After its death: starts the next. kUnavailable: too many died.
+  Status Restart();
+  // Ends it and waits.
+  void Stop();
+
+ private:
+  explicit LocalCacheProcess(const AgentSetup& setup) : setup_(setup) {}
+  Status Spawn();
+
+  AgentSetup setup_;
+  Fd arena_;
+  Child process_;
+  Fd control_;
+  Fd client_;
+  std::chrono::steady_clock::time_point started_{};
+  int quick_deaths_ = 0;
+};
+
+}  // namespace morsel

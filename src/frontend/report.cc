@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "frontend/report.h"
+
+#include "base/json.h"
+
+namespace morsel {
+
+std::string ErrorReport(const Error& error) {
+  Json report;
+  report["error"]["code"] = CodeName(error.code);
+  report["error"]["message"] = error.message;
+  return report.Dump();
+}
+
+Status ParseReport(std::string_view text) {
+  const Result<Json> report = Json::Parse(text);
+  if (!report.ok())
+    return MakeError(Code::kInternal, "the child said something strange");
+  const Json* error = report->Find("error");
+  if (error == nullptr) return Ok();
+  const std::string word = error->StringOr("code", "");
+  for (const Code code : {Code::kInvalid, Code::kNotFound, Code::kExists,
+                          Code::kCorrupt, Code::kUnavailable, Code::kTimeout,
+                          Code::kExhausted, Code::kDenied, Code::kIo})
+    if (CodeName(code) == word)
+      return MakeError(code, error->StringOr("message", ""));
+  return MakeError(Code::kInternal, error->StringOr("message", ""));
+}
+
+}  // namespace morsel
