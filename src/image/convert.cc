@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "image/convert.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <optional>
+#include <utility>
+
+#include "base/parallel.h"
+#include "chunk/seal.h"
+#include "image/flatten.h"
+#include "image/upload.h"
+
+namespace morsel {
+namespace {
+
+// Uploads that wait for the store beside the threads that compute.
+constexpr size_t kWaitingUploads = 14;
+
+FlattenOptions OptionsOf(const ConvertRequest& request) {
+  return {.source = request.source,
+          .platform = request.platform,
+          .spool_dir = request.spool_dir,
+          .thread_count = std::max<size_t>(1, request.thread_count)};
+}
+
+Result<ImageName> NameOf(const ConvertRequest& request,
+                         const std::string& suggested) {
+  if (!request.name.repository.empty()) return request.name;
+  Result<ImageName> name = ImageName::Parse(suggested);
+  if (!name.ok())
+    return MakeError(Code::kInvalid, "the source's own name \"" + suggested +
+                                         "\" cannot name an image (" +
+                                         name.error().message +
+                                         "): give it another after the source");
+  return name;
+}
+
+bool SameChunks(const Manifest& manifest,
+                const std::vector<ManifestChunk>& chunks) {
+  if (manifest.chunk_count() != chunks.size()) return false;
+  for (size_t i = 0; i < chunks.size(); ++i) {
+    const ManifestChunk chunk = manifest.ChunkAt(i);
+    if (chunk.index != chunks[i].index || chunk.name != chunks[i].name ||
+        chunk.stored_length != chunks[i].stored_length)
+      return false;
+  }
+  return true;
+}
+
+// The manifest that the name shows already, if it says the same as a new one
+// would: a second convert of an image then changes nothing in the origin.
+std::optional<std::string> FindPublished(const ConvertContext& context,
+                                         const ImageName& name,
+                                         const FlatImage& flat,
+                                         const WritableRoot& root,
+                                         const UploadedChunks& uploaded) {
+  Result<ResolvedImage> image = context.origin.Resolve(name);
+  if (!image.ok() || image->image_digest != flat.digest ||
+      image->record.root != root.id ||
+      image->manifest.root_of_birth() != root.id ||
+      image->manifest.virtual_size() != flat.ext4->size_bytes() ||
+      !SameChunks(image->manifest, uploaded.chunks))
+    return std::nullopt;
+  const Result<SecretKey> data_key =
+      context.origin.UnwrapDataKey(image->record, name, context.keys);
+  if (!data_key.ok()) return std::nullopt;
+  const Result<OpenManifest> open =
+      OpenManifest::Open(std::move(image->manifest), *data_key);
+  if (!open.ok() || open->config() != flat.config) return std::nullopt;
+  return image->record.id;
+}
+
+// Manifest, record and pointer, in this order.
+Result<std::string> Publish(const ConvertContext& context,
+                            const ImageName& name, const FlatImage& flat,
+                            const WritableRoot& root, UploadedChunks uploaded) {
+  const SecretKey data_key = SecretKey::Generate(context.random);
+  // The context of a wrapping is the repository: tags may move within it.
+  ASSIGN_OR_RETURN(const WrappedKey wrapped,
+                   context.keys.Wrap(data_key, name.repository));
+  const ManifestContents contents = {.virtual_size = flat.ext4->size_bytes(),
+                                     .root_of_birth = root.id,
+                                     .salt_id = root.salt_id,
+                                     .chunks = std::move(uploaded.chunks),
+                                     .keys = std::move(uploaded.keys),
+                                     .config = flat.config};
+  ASSIGN_OR_RETURN(const Manifest manifest,
+                   Manifest::Parse(EncodeManifest(contents, data_key)));
+  RETURN_IF_ERROR(context.origin.PublishManifest(root.id, manifest,
+                                                 name.repository, wrapped));
+  RETURN_IF_ERROR(context.origin.PublishPointer(
+      name, {.image_digest = flat.digest,
+             .manifest_id = manifest.id(),
+             .created_unix_seconds = context.clock.UnixSeconds()}));
+  return manifest.id();
+}
+
+ConvertReport MakeReport(const ImageName& name, const FlatImage& flat,
+                         const WritableRoot& root,
+                         const UploadedChunks& uploaded) {
+  ConvertReport report;
+  report.name = name;
+  report.image_digest = flat.digest;
+  report.root = root.id;
+  report.virtual_size = flat.ext4->size_bytes();
+  report.chunk_count = uploaded.chunks.size();
+  for (const ManifestChunk& chunk : uploaded.chunks)
+    report.stored_bytes += chunk.stored_length;
+  report.new_chunk_count = uploaded.new_chunk_count;
+  report.new_bytes = uploaded.new_bytes;
+  report.file_bytes = flat.file_bytes;
+  report.entry_count = flat.entry_count;
+  report.warnings = flat.warnings;
+  return report;
+}
+
+Status ExportChunk(const FlatImage& flat, uint32_t index, int fd) {
+  Bytes buffer(kChunkSize);
+  RETURN_IF_ERROR(flat.ext4->ReadChunk(index, *flat.spool, buffer));
+  const uint32_t length = StoredLength(buffer);
+  return WriteFullAt(fd, uint64_t{index} * kChunkSize,
+                     ByteSpan(buffer).first(length));
+}
+
+Status ExportTo(const FlatImage& flat, int fd, size_t threads,
+                Progress& progress) {
+  if (::ftruncate(fd, static_cast<off_t>(flat.ext4->size_bytes())) != 0)
+    return ErrnoError(errno, "set the file's size");
+  progress.Begin("Writing chunks",
+                 flat.ext4->chunks().size() * uint64_t{kChunkSize});
+  JobPool pool(threads, threads);
+  for (const uint32_t index : flat.ext4->chunks()) {
+    const Status submitted = pool.Submit([&, index] {
+      progress.Add(kChunkSize);
+      return ExportChunk(flat, index, fd);
+    });
+    if (!submitted.ok()) break;
+  }
+  RETURN_IF_ERROR(pool.Finish());
+  progress.End();
+  return Ok();
+}
+
+}  // namespace
+
+Result<ConvertReport> ConvertImage(const ConvertRequest& request,
+                                   const ConvertContext& context) {
+  const FlattenOptions options = OptionsOf(request);
+  // Asked first: a key that may not convert is found before the work.
+  ASSIGN_OR_RETURN(const WritableRoot root,
+                   context.origin.OpenActiveRoot(context.keys));
+  ASSIGN_OR_RETURN(const FlatImage flat,
+                   FlattenImage(options, context.progress));
+  ASSIGN_OR_RETURN(const ImageName name, NameOf(request, flat.suggested_name));
+  ASSIGN_OR_RETURN(
+      UploadedChunks uploaded,
+      UploadChunks(*flat.ext4, *flat.spool, root, context.origin,
+                   {.concurrency = options.thread_count + kWaitingUploads},
+                   context.progress));
+  ConvertReport report = MakeReport(name, flat, root, uploaded);
+  if (std::optional<std::string> published =
+          FindPublished(context, name, flat, root, uploaded)) {
+    report.manifest_id = *std::move(published);
+    return report;
+  }
+  ASSIGN_OR_RETURN(report.manifest_id,
+                   Publish(context, name, flat, root, std::move(uploaded)));
+  return report;
+}
+
+Status ExportExt4(const ConvertRequest& request, const std::string& path,
+                  Progress& progress) {
+  const FlattenOptions options = OptionsOf(request);
+  ASSIGN_OR_RETURN(const FlatImage flat, FlattenImage(options, progress));
+  ASSIGN_OR_RETURN(const Fd file,
+                   OpenFile(path, O_CREAT | O_TRUNC | O_WRONLY, 0644));
+  const Status written =
+      ExportTo(flat, file.get(), options.thread_count, progress);
+  if (!written.ok()) {
+    ::unlink(path.c_str());
+    return Error(written.error()).Wrap(path);
+  }
+  return Ok();
+}
+
+}  // namespace morsel

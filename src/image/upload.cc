@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "image/upload.h"
+
+#include <algorithm>
+#include <atomic>
+#include <utility>
+
+#include "base/parallel.h"
+#include "chunk/seal.h"
+
+namespace morsel {
+namespace {
+
+// Each job works on its own places of the two tables.
+struct Tables {
+  explicit Tables(size_t count) : chunks(count), keys(count * kKeySize) {}
+
+  std::vector<ManifestChunk> chunks;  // stored_length 0: all zeros
+  SecretBuffer keys;
+  std::atomic<uint64_t> new_chunk_count{0};
+  std::atomic<uint64_t> new_bytes{0};
+};
+
+Status UploadOne(const Ext4Image& image, DataSource& source,
+                 const WritableRoot& root, Origin& origin, size_t position,
+                 Tables& tables) {
+  const uint32_t index = image.chunks()[position];
+  Bytes buffer(kChunkSize);
+  RETURN_IF_ERROR_AS(image.ReadChunk(index, source, buffer),
+                     "chunk " + std::to_string(index));
+  const uint32_t length = StoredLength(buffer);
+  if (length == 0) return Ok();
+  const MutableByteSpan stored = MutableByteSpan(buffer).first(length);
+  const SealedChunk sealed = SealChunk(root.salt, root.id, stored);
+  bool was_absent = false;
+  RETURN_IF_ERROR_AS(origin.PutChunk(root.id, sealed.name, stored, &was_absent),
+                     "chunk " + sealed.name.Short());
+  tables.chunks[position] = {index, length, sealed.name};
+  std::copy_n(sealed.key.bytes().begin(), kKeySize,
+              tables.keys.mutable_bytes().begin() + position * kKeySize);
+  if (was_absent) {
+    ++tables.new_chunk_count;
+    tables.new_bytes += length;
+  }
+  return Ok();
+}
+
+// Without the chunks that turned out to be all zeros.
+UploadedChunks Compact(Tables& tables) {
+  UploadedChunks out;
+  const auto is_stored = [](const ManifestChunk& chunk) {
+    return chunk.stored_length > 0;
+  };
+  const size_t count = static_cast<size_t>(
+      std::count_if(tables.chunks.begin(), tables.chunks.end(), is_stored));
+  out.keys = SecretBuffer(count * kKeySize);
+  out.chunks.reserve(count);
+  for (size_t i = 0; i < tables.chunks.size(); ++i) {
+    if (!is_stored(tables.chunks[i])) continue;
+    std::copy_n(
+        tables.keys.bytes().begin() + i * kKeySize, kKeySize,
+        out.keys.mutable_bytes().begin() + out.chunks.size() * kKeySize);
+    out.chunks.push_back(tables.chunks[i]);
+  }
+  out.new_chunk_count = tables.new_chunk_count;
+  out.new_bytes = tables.new_bytes;
+  return out;
+}
+
+}  // namespace
+
+Result<UploadedChunks> UploadChunks(const Ext4Image& image, DataSource& source,
+                                    const WritableRoot& root, Origin& origin,
+                                    const UploadOptions& options,
+                                    Progress& progress) {
+  const size_t count = image.chunks().size();
+  progress.Begin("Writing chunks", count * uint64_t{kChunkSize});
+  Tables tables(count);
+  JobPool pool(options.concurrency, options.concurrency);
+  for (size_t i = 0; i < count; ++i) {
+    const Status submitted = pool.Submit([&, i] {
+      const Status done = UploadOne(image, source, root, origin, i, tables);
+      progress.Add(kChunkSize);
+      return done;
+    });
+    if (!submitted.ok()) break;
+  }
+  RETURN_IF_ERROR(pool.Finish());
+  progress.End();
+  return Compact(tables);
+}
+
+}  // namespace morsel
