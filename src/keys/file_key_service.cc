@@ -158,6 +158,17 @@ Result<SecretBuffer> ReadSecretFile(const Fd& file, const std::string& path) {
   return exact;
 }
 
+// A key that is lost in a power cut takes with it all that it wrapped.
+Status SyncFolderOf(const std::string& path) {
+  const size_t slash = path.rfind('/');
+  const std::string folder = slash == std::string::npos
+                                 ? "."
+                                 : path.substr(0, std::max<size_t>(slash, 1));
+  ASSIGN_OR_RETURN(const Fd fd, OpenFile(folder, O_RDONLY | O_DIRECTORY));
+  if (::fsync(fd.get()) != 0) return ErrnoError(errno, "sync " + folder);
+  return Ok();
+}
+
 }  // namespace
 
 Result<std::unique_ptr<KeyService>> FileKeyService::Open(
@@ -189,7 +200,7 @@ Status FileKeyService::Create(const std::string& path, Random& random) {
   const int linked = ::link(temporary.c_str(), path.c_str());
   const int reason = errno;
   ::unlink(temporary.c_str());
-  if (linked == 0) return Ok();
+  if (linked == 0) return SyncFolderOf(path);
   if (reason == EEXIST)
     return MakeError(Code::kExists, "the key file " + path +
                                         " is there already; it was not "
