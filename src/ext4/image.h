@@ -3,9 +3,10 @@
 // on any machine (docs/formats.md, "File system"; paper.md §1).
 //
 // Build decides where everything lies and writes the metadata (superblock,
-// inodes, directories, extents) into a sparse scratch file by libext2fs, without
-// mounting and without root. The data of files is never copied there: ReadChunk
-// puts it in from the source, so any number of threads can cut the image.
+// inodes, directories, extents) into a sparse scratch file by libext2fs,
+// without mounting and without root. The data of files is never copied there:
+// ReadChunk puts it in from the source, so any number of threads can cut the
+// image.
 //
 // Thread safety: immutable after Build; ReadChunk is thread-safe.
 #pragma once

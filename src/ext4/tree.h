@@ -53,6 +53,9 @@ struct TreeNode {
   // Directories: the highest layer that changed its metadata or its entries.
   uint16_t changed_layer = 0;
   bool hidden = false;  // has no entry
+  // Hidden nodes: the layer that took the last name away. 0: not known, which
+  // costs only sharing of directory blocks.
+  uint16_t hidden_layer = 0;
 };
 
 // One visible name. Hard links are several entries of one node.
