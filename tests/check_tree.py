@@ -58,7 +58,7 @@ BANNED = [
     (r"\bsystem_clock::now\b", "Clock of base/clock.h", {"base"}),
     (r"\b(std::|::)system\(", "RunCommand of base/process.h", set()),
     (r"\bpopen\(", "RunCommand of base/process.h", set()),
-    (r"\b(strcpy|strcat|sprintf|vsprintf|gets|strtok)\(",
+    (r"\b(strcpy|strcat|sprintf|vsprintf|strtok)\(",
      "std::string or snprintf", set()),
 ]
 # (header, the only folders that may include it)
@@ -231,18 +231,17 @@ class Checker:
 
     def check_functions(self, path, code):
         """Functions, told by our formatter's style: a line that ends in `{`
-        and closes a parenthesis, until `}` at the same indent."""
+        behind a closing parenthesis, until that brace is closed."""
         for start, line in enumerate(code):
             if not re.search(r"\)[^;()]*\{$", line.rstrip()):
                 continue
             if re.match(r"\s*(\}\s*)?(if|for|while|switch|else|do)\b", line):
                 continue
             head = self.head_of(code, start)
-            indent = len(code[head]) - len(code[head].lstrip())
             if re.match(r"\s*(\}\s*)?(if|for|while|switch|else|do|namespace)\b",
                         code[head]):
                 continue
-            self.check_function(path, code, head, start, indent)
+            self.check_function(path, code, head, start)
 
     @staticmethod
     def head_of(code, start):
@@ -254,13 +253,17 @@ class Checker:
                 return at
         return start
 
-    def check_function(self, path, code, head, start, indent):
+    def check_function(self, path, code, head, start):
+        depth = 1
         for end in range(start + 1, len(code)):
-            if code[end].startswith(" " * indent + "}"):
-                length = end - head + 1
-                if length > MAX_FUNCTION_LINES:
-                    self.say(path, head + 1, f"a function of {length} lines; "
-                             f"the limit is {MAX_FUNCTION_LINES}")
+            for brace in re.findall(r"[{}]", code[end]):
+                depth += 1 if brace == "{" else -1
+                if depth == 0:
+                    break
+            if depth == 0:
+                if end - head + 1 > MAX_FUNCTION_LINES:
+                    self.say(path, head + 1, f"a function of {end - head + 1} "
+                             f"lines; the limit is {MAX_FUNCTION_LINES}")
                 return
 
     def check_black_box_tests(self):
