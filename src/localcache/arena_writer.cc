@@ -296,7 +296,9 @@ Status ArenaWriter::Put(const ChunkName& name, ByteSpan ciphertext) {
   map_.Slot(number).stored_length.store(length, std::memory_order_relaxed);
   ShowInIndex(number);
   MarkStable(map_.Slot(number));
-  uses_[number] = Use::kUsed;
+  // Cold: the hand has just passed here, so it has a round to be used in, and
+  // a scan does not wash away what is used again and again.
+  uses_[number] = Use::kCold;
   by_name_.emplace(name, number);
   chunk_bytes_ += length;
   return Ok();

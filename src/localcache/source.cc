@@ -199,27 +199,27 @@ Status Source::Ask(const ChunkRef& ref, const Want& want, bool owned,
                    bool suspect, Waiter& waiter) {
   const auto begun = SystemClock().Now();
   bool logged = false;
-  while (true) {
+  std::string cause = "nothing";
+  for (auto now = begun; now < want.deadline; now = SystemClock().Now()) {
     waiter = Waiter{ref.stored_length};
     const auto answered = AskOnce(ref, want, owned, suspect, waiter);
-    if (answered.ok()) {
-      if (*answered) return Ok();
-      continue;
-    }
+    if (answered.ok() && *answered) return Ok();
+    if (answered.ok()) continue;
     if (!MayHeal(answered.error().code)) return answered.error();
-    const auto now = SystemClock().Now();
-    if (now >= want.deadline)
-      return MakeError(Code::kTimeout,
-                       "chunk " + ref.name.ToString() +
-                           ": no tier answered in time; the last said: " +
-                           answered.error().message);
+    // That time is up says less than what was said before.
+    if (answered.error().code != Code::kTimeout || cause == "nothing")
+      cause = answered.error().message;
+    now = SystemClock().Now();
     if (now - begun >= kLogAfter && !std::exchange(logged, true))
-      LogWarn("a read waits for its chunk",
-              {{"chunk", ref.name.ToString()},
-               {"tier", "local cache"},
-               {"cause", answered.error().message}});
+      LogWarn("a read waits for its chunk", {{"chunk", ref.name.ToString()},
+                                             {"tier", "local cache"},
+                                             {"cause", cause}});
     Pause(std::min(want.deadline, now + kAskAgain));
   }
+  return MakeError(Code::kTimeout, "chunk " + ref.name.ToString() +
+                                       ": no tier answered in time; the last "
+                                       "said: " +
+                                       cause);
 }
 
 Result<std::shared_ptr<const Fd>> Source::WaitForSocket(Deadline deadline) {
