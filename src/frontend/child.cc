@@ -82,7 +82,17 @@ Result<OpenManifest> ReadManifest() {
   return OpenManifest::Open(std::move(manifest), SecretKey(key.bytes()));
 }
 
+// Which boot of the machine this is: after another one, an overlay trusts only
+// what was flushed.
+Result<std::string> ReadBootId() {
+  const std::string path = "/proc/sys/kernel/random/boot_id";
+  ASSIGN_OR_RETURN(const Bytes bytes, ReadWholeFile(path, kKiB));
+  const std::string_view text = AsText(bytes);
+  return std::string(text.substr(0, text.find('\n')));
+}
+
 Result<OverlayOptions> ReadOverlay(const AgentSetup& setup) {
+  ASSIGN_OR_RETURN(std::string boot_id, ReadBootId());
   ASSIGN_OR_RETURN(SecretBuffer key,
                    ReadSecret(kChildOverlayKeyFd, kXtsKeySize));
   return OverlayOptions{.data = Fd(kChildOverlayDataFd),
@@ -90,15 +100,17 @@ Result<OverlayOptions> ReadOverlay(const AgentSetup& setup) {
                         .key = std::move(key),
                         .manifest_id = setup.manifest_id,
                         .max_bytes = setup.overlay_max_bytes,
-                        .durable = !setup.overlay_dir.empty()};
+                        .durable = !setup.overlay_dir.empty(),
+                        .boot_id = std::move(boot_id)};
 }
 
 Status GiveUpRights(const AgentSetup& setup) {
   WarmUpCiphers();
   ConfineOptions options;
   options.uid = ::geteuid() == 0 ? setup.child_uid : 0;
-  // newfstatat is glibc's fstat.
-  options.syscalls = {"fallocate", "fdatasync", "newfstatat"};
+  // newfstatat is glibc's fstat; fcntl looks at the seals of a ring.
+  options.syscalls = {"fallocate", "fcntl", "fdatasync", "ftruncate",
+                      "newfstatat"};
   RETURN_IF_ERROR(Confine(options));
   // Confine keeps the signal that ends the child with its guard; who died
   // before that leaves another parent.
@@ -145,14 +157,14 @@ Status Child::Start() {
                    MappedDeviceStats::Map(stats_file.get()));
   stats_.emplace(std::move(stats));
   ASSIGN_OR_RETURN(const MutableByteSpan slots, MapSlots(setup.thread_count));
+  ASSIGN_OR_RETURN(
+      file_, FuseFile::Open(SystemClock(), {.fuse_fd = kChildFuseFd,
+                                            .thread_count = setup.thread_count,
+                                            .slots = slots,
+                                            .read_only = setup.read_only}));
   RETURN_IF_ERROR_AS(GiveUpRights(setup), "confine the agent's child");
   RETURN_IF_ERROR(OpenDevices(setup, std::move(manifest), std::move(overlay)));
-  ASSIGN_OR_RETURN(file_, FuseFile::Open(*device_, SystemClock(),
-                                         {.fuse_fd = kChildFuseFd,
-                                          .thread_count = setup.thread_count,
-                                          .slots = slots,
-                                          .read_only = setup.read_only}));
-  return file_->Start();
+  return file_->Start(*device_);
 }
 
 Status Child::OpenDevices(const AgentSetup& setup, OpenManifest manifest,

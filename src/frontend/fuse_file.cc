@@ -36,14 +36,14 @@ thread_local MutableByteSpan current_slot;
 
 class FuseServer final : public FuseFile {
  public:
-  FuseServer(BlockDevice& device, Clock& clock, const FuseFileOptions& options)
-      : device_(device), options_(options), errors_(clock) {}
+  FuseServer(Clock& clock, const FuseFileOptions& options)
+      : options_(options), errors_(clock) {}
   ~FuseServer() override {
     if (session_ != nullptr) ::fuse_session_destroy(session_);
   }
 
   Status Mount();
-  Status Start() override;
+  Status Start(BlockDevice& device) override;
   void Serve() override;
 
   struct stat Attributes(fuse_ino_t inode) const;
@@ -53,7 +53,7 @@ class FuseServer final : public FuseFile {
   void Allocate(fuse_req_t request, int mode, off_t offset, off_t length);
   void List(fuse_req_t request, size_t size, off_t offset);
   const FuseFileOptions& options() const { return options_; }
-  uint64_t device_size() const { return device_.size(); }
+  uint64_t device_size() const { return device_->size(); }
 
  private:
   // One request; false when the connection has ended.
@@ -65,7 +65,7 @@ class FuseServer final : public FuseFile {
   int Failed(std::string_view call, uint64_t offset, uint64_t length,
              const Error& error);
 
-  BlockDevice& device_;
+  BlockDevice* device_ = nullptr;  // set by Start, before any request
   const FuseFileOptions options_;
   ErrorLog errors_;
   fuse_session* session_ = nullptr;
@@ -175,7 +175,8 @@ Status FuseServer::Mount() {
   return Ok();
 }
 
-Status FuseServer::Start() {
+Status FuseServer::Start(BlockDevice& device) {
+  device_ = &device;
   if (ServeOne(Slot(0))) return Ok();
   return MakeError(Code::kIo, "the FUSE connection ended before its INIT");
 }
@@ -213,8 +214,8 @@ struct stat FuseServer::Attributes(fuse_ino_t inode) const {
   }
   attributes.st_mode = kDiskMode;
   attributes.st_nlink = 1;
-  attributes.st_size = static_cast<off_t>(device_.size());
-  attributes.st_blocks = static_cast<blkcnt_t>(device_.size() / 512);
+  attributes.st_size = static_cast<off_t>(device_->size());
+  attributes.st_blocks = static_cast<blkcnt_t>(device_->size() / 512);
   return attributes;
 }
 
@@ -228,10 +229,10 @@ void FuseServer::Read(fuse_req_t request, size_t size, off_t offset) {
   // With direct I/O the kernel asks past the end too; a short answer is the
   // end of the file.
   const auto begin = static_cast<uint64_t>(offset);
-  const uint64_t left = begin < device_.size() ? device_.size() - begin : 0;
+  const uint64_t left = begin < device_->size() ? device_->size() - begin : 0;
   const size_t length = std::min<uint64_t>({size, left, kFuseMaxIo});
   const MutableByteSpan reply = current_slot.subspan(kPage, length);
-  const Status read = device_.Read(begin, reply);
+  const Status read = device_->Read(begin, reply);
   if (!read.ok()) {
     ::fuse_reply_err(request, Failed("read", begin, length, read.error()));
     return;
@@ -243,12 +244,12 @@ void FuseServer::Read(fuse_req_t request, size_t size, off_t offset) {
 void FuseServer::Write(fuse_req_t request, const char* data, size_t size,
                        off_t offset) {
   const auto begin = static_cast<uint64_t>(offset);
-  if (begin > device_.size() || size > device_.size() - begin) {
+  if (begin > device_->size() || size > device_->size() - begin) {
     ::fuse_reply_err(request, ENOSPC);  // as a block device at its end
     return;
   }
   const Status written =
-      device_.Write(begin, std::as_bytes(std::span(data, size)));
+      device_->Write(begin, std::as_bytes(std::span(data, size)));
   if (!written.ok()) {
     ::fuse_reply_err(request, Failed("write", begin, size, written.error()));
     return;
@@ -257,7 +258,7 @@ void FuseServer::Write(fuse_req_t request, const char* data, size_t size,
 }
 
 void FuseServer::Flush(fuse_req_t request) {
-  const Status flushed = device_.Flush();
+  const Status flushed = device_->Flush();
   ::fuse_reply_err(request,
                    flushed.ok() ? 0 : Failed("flush", 0, 0, flushed.error()));
 }
@@ -275,7 +276,7 @@ void FuseServer::Allocate(fuse_req_t request, int mode, off_t offset,
     return;
   }
   const Status done =
-      punch ? device_.Discard(begin, bytes) : device_.Zero(begin, bytes);
+      punch ? device_->Discard(begin, bytes) : device_->Zero(begin, bytes);
   const char* const call = punch ? "discard" : "zero";
   ::fuse_reply_err(request,
                    done.ok() ? 0 : Failed(call, begin, bytes, done.error()));
@@ -297,9 +298,9 @@ void FuseServer::List(fuse_req_t request, size_t size, off_t offset) {
 }  // namespace
 
 Result<std::unique_ptr<FuseFile>> FuseFile::Open(
-    BlockDevice& device, Clock& clock, const FuseFileOptions& options) {
+    Clock& clock, const FuseFileOptions& options) {
   CHECK(options.slots.size() >= options.thread_count * kFuseSlotSize);
-  auto server = std::make_unique<FuseServer>(device, clock, options);
+  auto server = std::make_unique<FuseServer>(clock, options);
   RETURN_IF_ERROR(server->Mount());
   return std::unique_ptr<FuseFile>(std::move(server));
 }

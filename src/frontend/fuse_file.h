@@ -44,14 +44,15 @@ class FuseFile {
  public:
   virtual ~FuseFile() = default;
 
-  // `device` and `clock` must outlive it. kIo: libfuse refuses the descriptor.
-  static Result<std::unique_ptr<FuseFile>> Open(BlockDevice& device,
-                                                Clock& clock,
+  // Takes the descriptor; libfuse opens files for that, so it comes before a
+  // process gives up its rights. `clock` must outlive it. kIo: libfuse refuses
+  // the descriptor.
+  static Result<std::unique_ptr<FuseFile>> Open(Clock& clock,
                                                 const FuseFileOptions& options);
 
   // Answers the kernel's first request (INIT): from then on the file can be
-  // used. kIo: the connection is gone.
-  virtual Status Start() = 0;
+  // used. `device` must outlive it. kIo: the connection is gone.
+  virtual Status Start(BlockDevice& device) = 0;
   // Serves until the file system is unmounted or its connection aborted.
   // Errors of the device are answered with the errno of their code, and
   // logged.

@@ -54,14 +54,14 @@ class Served {
                                             PROT_READ | PROT_WRITE,
                                             MAP_SHARED | MAP_ANONYMOUS, -1, 0));
     Result<std::unique_ptr<FuseFile>> file =
-        FuseFile::Open(*device_, SystemClock(),
+        FuseFile::Open(SystemClock(),
                        {.fuse_fd = ::dup(mount_->fd()),
                         .thread_count = kThreads,
                         .slots = {slots_, slots_size_},
                         .read_only = read_only});
     EXPECT_TRUE(file.ok()) << file.error().message;
     file_ = std::move(*file);
-    EXPECT_TRUE(file_->Start().ok());
+    EXPECT_TRUE(file_->Start(*device_).ok());
     server_ = std::jthread([this] { file_->Serve(); });
   }
   ~Served() {

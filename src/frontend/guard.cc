@@ -180,8 +180,11 @@ Status Guard::WaitForChild() {
   if (message.ok())
     return ParseReport(AsText(ByteSpan(buffer).first(message->byte_count)));
   if (message.error().code != Code::kUnavailable) return message.error();
+  const Result<int> code = WaitChild(child_);
   return MakeError(Code::kUnavailable,
-                   "the agent's child died before its device was usable");
+                   "the agent's child died before its device was usable, "
+                   "with exit code " +
+                       std::to_string(code.ok() ? *code : -1));
 }
 
 int Guard::Supervise() {
