@@ -1,4 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// Locks. A write of part of a page reads, merges and writes, and a write of a
+// whole page must not come between: so every change holds the lock of its
+// group (32 pages; 64 locks serve all groups by turns). It is held over I/O on
+// the data file, which is local, but never over a read of the image, which may
+// wait for the network: that is read before, without a lock, for an image
+// never changes and a page that has left the state kImage never returns to it.
+//
+// Reads take no lock. The one thing that could mislead them is a hole that is
+// punched between their look at the map and their read of the file: zeros
+// would be decrypted to noise. So a discard counts up `punches` of its lock
+// between map and hole, and a read that sees another count than before is
+// done again.
 #include "block/overlay_device.h"
 
 #include <fcntl.h>
@@ -20,262 +33,306 @@
 namespace morsel {
 namespace {
 
-constexpr uint64_t kGroupBytes = OverlayMap::kPagesPerGroup * kPageSize;
-constexpr size_t kLockCount = 256;
+constexpr uint64_t kPagesPerGroup = OverlayMap::kPagesPerGroup;
+constexpr size_t kStripes = 64;
+// Reads without a lock, before one is taken.
+constexpr int kFreeTries = 3;
+// How much one step of a write encrypts: it lies on the stack, and in one
+// group.
+constexpr uint64_t kStepBytes = 64 * kKiB;
+static_assert(kPagesPerGroup * kPageSize % kStepBytes == 0);
 
 using Page = std::array<std::byte, kPageSize>;
 
-// A part of a request that lies within one group.
-struct Part {
-  uint64_t offset;
-  uint64_t length;
-};
-
-Part FirstPart(uint64_t offset, uint64_t length) {
-  const uint64_t end = RoundDown(offset, kGroupBytes) + kGroupBytes;
-  return {offset, std::min(length, end - offset)};
-}
+uint64_t PageOf(uint64_t offset) { return offset / kPageSize; }
 
 class OverlayDevice final : public BlockDevice {
  public:
-  OverlayDevice(BlockDevice& image, OverlayOptions options, OverlayMap map)
+  OverlayDevice(BlockDevice& image, OverlayOptions options,
+                std::unique_ptr<OverlayMap> map)
       : image_(image),
         options_(std::move(options)),
         map_(std::move(map)),
-        data_pages_(map_.Count(PageState::kData)) {}
+        data_pages_(map_->CountData()) {}
 
   uint64_t size() const override { return image_.size(); }
   Status Read(uint64_t offset, MutableByteSpan out) override;
   Status Write(uint64_t offset, ByteSpan bytes) override;
-  Status Flush() override;
-  Status Discard(uint64_t offset, uint64_t length) override;
-  Status Zero(uint64_t offset, uint64_t length) override {
-    return Discard(offset, length);
+  Status Flush() override EXCLUDES(flush_mutex_);
+  Status Discard(uint64_t offset, uint64_t length) override {
+    return Zero(offset, length);
   }
+  Status Zero(uint64_t offset, uint64_t length) override;
 
  private:
-  Mutex& LockOf(uint64_t offset) {
-    return locks_[offset / kGroupBytes % kLockCount];
+  struct Stripe {
+    Mutex mutex;
+    std::atomic<uint64_t> punches{0};
+  };
+  Stripe& StripeOf(uint64_t page) {
+    return stripes_[page / kPagesPerGroup % kStripes];
   }
 
-  Status ReadPart(uint64_t offset, MutableByteSpan out);
-  // Pages of one state and in one group, whole or in part.
-  Status ReadRun(PageState state, uint64_t offset, MutableByteSpan out);
+  // `out` lies within pages of one group that were seen as data.
   Status ReadData(uint64_t offset, MutableByteSpan out);
-  Status WritePart(uint64_t offset, ByteSpan bytes);
-  Status WritePages(uint64_t first_page, ByteSpan bytes);
-  // Writes less than a page: the rest of it stays as it was.
-  Status MergePage(uint64_t offset, ByteSpan bytes);
-  Status StorePages(uint64_t first_page, ByteSpan bytes);
-  Status DiscardPages(uint64_t first_page, uint64_t page_count);
-  uint64_t CountData(uint64_t first_page, uint64_t page_count) const;
+  Status ReadDataOnce(uint64_t offset, MutableByteSpan out);
+  // Whatever the pages of one group are at present; none is the image's.
+  Status ReadAsItIs(uint64_t offset, MutableByteSpan out);
+  Status LoadPage(uint64_t page, Page& out);
+  // `bytes` lies within one step.
+  Status WriteStep(uint64_t offset, ByteSpan bytes);
+  Status StoreStep(uint64_t offset, ByteSpan bytes, const Page& head,
+                   const Page& tail);
+  // Brings `page` up to date, which holds the image's bytes if that is what
+  // the page was.
+  Status UpdatePage(uint64_t number, Page& page);
+  Status ZeroPart(uint64_t offset, uint64_t length);
+  Status ZeroPages(uint64_t first, uint64_t count);
+  uint64_t CountData(uint64_t first, uint64_t count) const;
+  Status Reserve(uint64_t pages);
 
   BlockDevice& image_;
   const OverlayOptions options_;
-  OverlayMap map_;
+  const std::unique_ptr<OverlayMap> map_;
   std::atomic<uint64_t> data_pages_;
-  std::array<Mutex, kLockCount> locks_;
+  std::array<Stripe, kStripes> stripes_;
+  Mutex flush_mutex_;
+  // After a failed sync the kernel forgets what it could not write: no later
+  // flush may say that all is well.
+  Status flush_error_ GUARDED_BY(flush_mutex_);
 };
 
 Status OverlayDevice::Read(uint64_t offset, MutableByteSpan out) {
   RETURN_IF_ERROR(CheckRange(size(), offset, out.size()));
-  if (out.empty()) return Ok();
-  const uint64_t first = offset / kPageSize;
-  const uint64_t last = (offset + out.size() - 1) / kPageSize;
-  if (map_.IsAllImage(first, last - first + 1)) return image_.Read(offset, out);
   while (!out.empty()) {
-    const Part part = FirstPart(offset, out.size());
-    RETURN_IF_ERROR(ReadPart(part.offset, out.first(part.length)));
-    out = out.subspan(part.length);
-    offset += part.length;
-  }
-  return Ok();
-}
-
-// Run by run of pages of one state. A page that becomes data while the image
-// is read below it gives its old bytes: the read was there first.
-Status OverlayDevice::ReadPart(uint64_t offset, MutableByteSpan out) {
-  while (!out.empty()) {
-    const uint64_t first = offset / kPageSize;
-    const PageState state = map_.Get(first);
-    uint64_t end = (first + 1) * kPageSize;
-    while (end < offset + out.size() && map_.Get(end / kPageSize) == state)
-      end += kPageSize;
-    const size_t length = std::min<uint64_t>(out.size(), end - offset);
-    RETURN_IF_ERROR(ReadRun(state, offset, out.first(length)));
-    out = out.subspan(length);
-    offset += length;
-  }
-  return Ok();
-}
-
-Status OverlayDevice::ReadRun(PageState state, uint64_t offset,
-                              MutableByteSpan out) {
-  if (state == PageState::kImage) return image_.Read(offset, out);
-  MutexLock lock(LockOf(offset));
-  // Under the lock the states may be others: a discard came between.
-  while (!out.empty()) {
-    const uint64_t page = offset / kPageSize;
+    const uint64_t page = PageOf(offset);
+    const uint64_t limit = PageOf(offset + out.size() - 1) - page + 1;
+    const PageState state = map_->Get(page);
+    uint64_t run = map_->RunLength(page, state, limit);
+    if (state == PageState::kData)
+      run = std::min(run, kPagesPerGroup - page % kPagesPerGroup);
+    // The page may have changed between the two looks: what it was at the
+    // first is a right answer still, but for this page alone.
+    run = std::max<uint64_t>(run, 1);
     const size_t length =
-        std::min<uint64_t>(out.size(), (page + 1) * kPageSize - offset);
-    if (map_.Get(page) == PageState::kData)
-      RETURN_IF_ERROR(ReadData(offset, out.first(length)));
+        std::min<uint64_t>(out.size(), (page + run) * kPageSize - offset);
+    const MutableByteSpan part = out.first(length);
+    if (state == PageState::kData)
+      RETURN_IF_ERROR(ReadData(offset, part));
+    else if (state == PageState::kImage)
+      RETURN_IF_ERROR(image_.Read(offset, part));
+    else
+      std::memset(part.data(), 0, part.size());
+    offset += length;
+    out = out.subspan(length);
+  }
+  return Ok();
+}
+
+Status OverlayDevice::ReadData(uint64_t offset, MutableByteSpan out) {
+  const uint64_t first = PageOf(offset);
+  const uint64_t pages = PageOf(offset + out.size() - 1) - first + 1;
+  Stripe& stripe = StripeOf(first);
+  for (int i = 0; i < kFreeTries; ++i) {
+    const uint64_t before = stripe.punches.load(std::memory_order_acquire);
+    if (map_->RunLength(first, PageState::kData, pages) != pages) break;
+    RETURN_IF_ERROR(ReadDataOnce(offset, out));
+    if (stripe.punches.load(std::memory_order_acquire) == before) return Ok();
+  }
+  const MutexLock lock(stripe.mutex);
+  return ReadAsItIs(offset, out);
+}
+
+Status OverlayDevice::ReadAsItIs(uint64_t offset, MutableByteSpan out) {
+  while (!out.empty()) {
+    const size_t length =
+        std::min<size_t>(out.size(), kPageSize - offset % kPageSize);
+    if (map_->Get(PageOf(offset)) == PageState::kData)
+      RETURN_IF_ERROR(ReadDataOnce(offset, out.first(length)));
     else
       std::memset(out.data(), 0, length);
-    out = out.subspan(length);
     offset += length;
+    out = out.subspan(length);
   }
   return Ok();
 }
 
-// Within one page, which is in the data file.
-Status OverlayDevice::ReadData(uint64_t offset, MutableByteSpan out) {
-  const uint64_t page = offset / kPageSize;
-  const ByteSpan key = options_.key.bytes();
-  if (out.size() == kPageSize) {
-    RETURN_IF_ERROR_AS(ReadFullAt(options_.data.get(), offset, out),
-                       "the overlay");
-    AesXtsDecrypt(key, page, out, out);
-    return Ok();
+Status OverlayDevice::ReadDataOnce(uint64_t offset, MutableByteSpan out) {
+  while (!out.empty()) {
+    const size_t skip = offset % kPageSize;
+    size_t length = 0;
+    if (skip == 0 && out.size() >= kPageSize) {
+      length = RoundDown(out.size(), kPageSize);
+      const MutableByteSpan pages = out.first(length);
+      RETURN_IF_ERROR_AS(ReadFullAt(options_.data.get(), offset, pages),
+                         "the overlay");
+      AesXtsDecrypt(options_.key.bytes(), PageOf(offset), pages, pages);
+    } else {
+      Page page;
+      RETURN_IF_ERROR(LoadPage(PageOf(offset), page));
+      length = std::min<size_t>(out.size(), kPageSize - skip);
+      std::copy_n(page.begin() + skip, length, out.begin());
+    }
+    offset += length;
+    out = out.subspan(length);
   }
-  Page whole;
-  RETURN_IF_ERROR_AS(ReadFullAt(options_.data.get(), page * kPageSize, whole),
+  return Ok();
+}
+
+Status OverlayDevice::LoadPage(uint64_t page, Page& out) {
+  RETURN_IF_ERROR_AS(ReadFullAt(options_.data.get(), page * kPageSize, out),
                      "the overlay");
-  AesXtsDecrypt(key, page, whole, whole);
-  std::copy_n(whole.begin() + offset % kPageSize, out.size(), out.begin());
+  AesXtsDecrypt(options_.key.bytes(), page, out, out);
   return Ok();
 }
 
 Status OverlayDevice::Write(uint64_t offset, ByteSpan bytes) {
   RETURN_IF_ERROR(CheckRange(size(), offset, bytes.size()));
   while (!bytes.empty()) {
-    const Part part = FirstPart(offset, bytes.size());
-    RETURN_IF_ERROR(WritePart(part.offset, bytes.first(part.length)));
-    bytes = bytes.subspan(part.length);
-    offset += part.length;
+    const size_t length =
+        std::min<uint64_t>(bytes.size(), kStepBytes - offset % kStepBytes);
+    RETURN_IF_ERROR(WriteStep(offset, bytes.first(length)));
+    offset += length;
+    bytes = bytes.subspan(length);
   }
   return Ok();
 }
 
-// Head and tail may be less than a page.
-Status OverlayDevice::WritePart(uint64_t offset, ByteSpan bytes) {
-  if (const uint64_t into = offset % kPageSize; into != 0) {
-    const size_t head = std::min<uint64_t>(bytes.size(), kPageSize - into);
-    RETURN_IF_ERROR(MergePage(offset, bytes.first(head)));
-    offset += head;
-    bytes = bytes.subspan(head);
-  }
-  if (const size_t whole = RoundDown(bytes.size(), kPageSize); whole != 0) {
-    RETURN_IF_ERROR(WritePages(offset / kPageSize, bytes.first(whole)));
-    offset += whole;
-    bytes = bytes.subspan(whole);
-  }
-  return bytes.empty() ? Ok() : MergePage(offset, bytes);
-}
+Status OverlayDevice::WriteStep(uint64_t offset, ByteSpan bytes) {
+  const uint64_t end = offset + bytes.size();
+  const uint64_t first = PageOf(offset);
+  const uint64_t last = PageOf(end - 1);
+  const bool part_first =
+      offset % kPageSize != 0 || (first == last && end % kPageSize != 0);
+  const bool part_last = first != last && end % kPageSize != 0;
+  Page head;
+  Page tail;
+  if (part_first && map_->Get(first) == PageState::kImage)
+    RETURN_IF_ERROR(image_.Read(first * kPageSize, head));
+  if (part_last && map_->Get(last) == PageState::kImage)
+    RETURN_IF_ERROR(image_.Read(last * kPageSize, tail));
 
-Status OverlayDevice::WritePages(uint64_t first_page, ByteSpan bytes) {
-  MutexLock lock(LockOf(first_page * kPageSize));
-  return StorePages(first_page, bytes);
-}
-
-Status OverlayDevice::MergePage(uint64_t offset, ByteSpan bytes) {
-  const uint64_t page = offset / kPageSize;
-  const uint64_t page_offset = page * kPageSize;
-  Page merged{};
-  // The image is read before the lock is taken, as it may wait; it is of use
-  // only if the page is still the image's then, and it can become so never
-  // again.
-  if (map_.Get(page) == PageState::kImage)
-    RETURN_IF_ERROR(image_.Read(page_offset, merged));
-  MutexLock lock(LockOf(offset));
-  const PageState state = map_.Get(page);
-  if (state == PageState::kData)
-    RETURN_IF_ERROR(ReadData(page_offset, merged));
-  else if (state == PageState::kZero)
-    merged.fill(std::byte{0});
-  std::copy(bytes.begin(), bytes.end(), merged.begin() + offset % kPageSize);
-  return StorePages(page, merged);
-}
-
-// Requires: the group's lock is held. The page, then the map.
-Status OverlayDevice::StorePages(uint64_t first_page, ByteSpan bytes) {
-  // Grown once by each thread of the pool, to the largest write.
-  thread_local Bytes ciphertext;
-  const uint64_t page_count = bytes.size() / kPageSize;
-  const uint64_t added = page_count - CountData(first_page, page_count);
-  if ((data_pages_.fetch_add(added) + added) * kPageSize > options_.max_bytes) {
-    data_pages_ -= added;
-    return MakeError(Code::kExhausted,
-                     "the overlay is full: overlay.max_bytes is " +
-                         HumanSize(options_.max_bytes));
+  const MutexLock lock(StripeOf(first).mutex);
+  if (part_first) RETURN_IF_ERROR(UpdatePage(first, head));
+  if (part_last) RETURN_IF_ERROR(UpdatePage(last, tail));
+  const uint64_t count = last - first + 1;
+  const uint64_t added = count - CountData(first, count);
+  RETURN_IF_ERROR(Reserve(added));
+  const Status stored = StoreStep(offset, bytes, head, tail);
+  if (!stored.ok()) {
+    data_pages_.fetch_sub(added);
+    return stored;
   }
-  if (ciphertext.size() < bytes.size()) ciphertext.resize(bytes.size());
-  const MutableByteSpan sealed =
-      MutableByteSpan(ciphertext).first(bytes.size());
-  AesXtsEncrypt(options_.key.bytes(), first_page, bytes, sealed);
-  const Status written =
-      WriteFullAt(options_.data.get(), first_page * kPageSize, sealed);
-  if (!written.ok()) {
-    data_pages_ -= added;
-    return Error(written.error()).Wrap("the overlay");
-  }
-  map_.Set(first_page, page_count, PageState::kData);
+  map_->Set(first, count, PageState::kData);
   return Ok();
 }
 
-uint64_t OverlayDevice::CountData(uint64_t first_page,
-                                  uint64_t page_count) const {
-  uint64_t count = 0;
-  for (uint64_t page = first_page; page < first_page + page_count; ++page)
-    count += map_.Get(page) == PageState::kData ? 1 : 0;
-  return count;
+Status OverlayDevice::UpdatePage(uint64_t number, Page& page) {
+  const PageState state = map_->Get(number);
+  if (state == PageState::kData) return LoadPage(number, page);
+  if (state == PageState::kZero) page.fill(std::byte{0});
+  return Ok();
+}
+
+// Merges `bytes` into the first and last page where they cover them in part,
+// encrypts, and writes all pages at once.
+Status OverlayDevice::StoreStep(uint64_t offset, ByteSpan bytes,
+                                const Page& head, const Page& tail) {
+  std::array<std::byte, kStepBytes> step;
+  const ByteSpan key = options_.key.bytes();
+  const uint64_t first = PageOf(offset);
+  const uint64_t end = offset + bytes.size();
+  const uint64_t count = PageOf(end - 1) - first + 1;
+  for (uint64_t i = 0; i < count;) {
+    const uint64_t begin = std::max(offset, (first + i) * kPageSize);
+    const MutableByteSpan out = MutableByteSpan(step).subspan(i * kPageSize);
+    if (begin % kPageSize == 0 && end - begin >= kPageSize) {
+      const uint64_t length = RoundDown(end - begin, kPageSize);
+      AesXtsEncrypt(key, first + i, bytes.subspan(begin - offset, length),
+                    out.first(length));
+      i += length / kPageSize;
+      continue;
+    }
+    Page page = i == 0 ? head : tail;
+    const uint64_t length = std::min(end, (first + i + 1) * kPageSize) - begin;
+    std::ranges::copy(bytes.subspan(begin - offset, length),
+                      page.begin() + begin % kPageSize);
+    AesXtsEncrypt(key, first + i, page, out.first(kPageSize));
+    ++i;
+  }
+  RETURN_IF_ERROR_AS(WriteFullAt(options_.data.get(), first * kPageSize,
+                                 ByteSpan(step).first(count * kPageSize)),
+                     "the overlay");
+  return Ok();
+}
+
+uint64_t OverlayDevice::CountData(uint64_t first, uint64_t count) const {
+  uint64_t data = 0;
+  for (uint64_t page = first; page < first + count; ++page)
+    if (map_->Get(page) == PageState::kData) ++data;
+  return data;
+}
+
+Status OverlayDevice::Reserve(uint64_t pages) {
+  const uint64_t limit = options_.max_bytes / kPageSize;
+  if (pages == 0 || data_pages_.fetch_add(pages) + pages <= limit) return Ok();
+  data_pages_.fetch_sub(pages);
+  return MakeError(Code::kExhausted,
+                   "the overlay is full: overlay.max_bytes is " +
+                       HumanSize(options_.max_bytes) +
+                       "; raise it and attach again");
+}
+
+Status OverlayDevice::Zero(uint64_t offset, uint64_t length) {
+  RETURN_IF_ERROR(CheckRange(size(), offset, length));
+  const uint64_t end = offset + length;
+  const uint64_t first = RoundUp(offset, kPageSize);
+  const uint64_t last = RoundDown(end, kPageSize);
+  if (first > last) return ZeroPart(offset, length);
+  RETURN_IF_ERROR(ZeroPart(offset, first - offset));
+  for (uint64_t page = PageOf(first); page < PageOf(last);) {
+    const uint64_t count =
+        std::min(PageOf(last) - page, kPagesPerGroup - page % kPagesPerGroup);
+    RETURN_IF_ERROR(ZeroPages(page, count));
+    page += count;
+  }
+  return ZeroPart(last, end - last);
+}
+
+Status OverlayDevice::ZeroPart(uint64_t offset, uint64_t length) {
+  static constexpr Page kZeros{};
+  if (length == 0 || map_->Get(PageOf(offset)) == PageState::kZero) return Ok();
+  return Write(offset, ByteSpan(kZeros).first(length));
+}
+
+Status OverlayDevice::ZeroPages(uint64_t first, uint64_t count) {
+  Stripe& stripe = StripeOf(first);
+  const MutexLock lock(stripe.mutex);
+  const uint64_t freed = CountData(first, count);
+  map_->Set(first, count, PageState::kZero);
+  if (freed == 0) return Ok();
+  stripe.punches.fetch_add(1, std::memory_order_acq_rel);
+  data_pages_.fetch_sub(freed);
+  const int mode = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
+  // A file system without holes keeps the room; what is read is right.
+  if (::fallocate(options_.data.get(), mode,
+                  static_cast<off_t>(first * kPageSize),
+                  static_cast<off_t>(count * kPageSize)) != 0 &&
+      errno != EOPNOTSUPP)
+    return ErrnoError(errno, "punch a hole in the overlay");
+  return Ok();
 }
 
 Status OverlayDevice::Flush() {
   if (!options_.durable) return Ok();
+  const MutexLock lock(flush_mutex_);
+  if (!flush_error_.ok()) return flush_error_;
+  const OverlayMap::Changes changes = map_->Snapshot();
   if (::fdatasync(options_.data.get()) != 0)
-    return ErrnoError(errno, "sync the overlay");
-  if (::fdatasync(options_.map.get()) != 0)
-    return ErrnoError(errno, "sync the overlay's map");
-  return Ok();
-}
-
-Status OverlayDevice::Discard(uint64_t offset, uint64_t length) {
-  static constexpr Page kZeros{};
-  RETURN_IF_ERROR(CheckRange(size(), offset, length));
-  while (length > 0) {
-    Part part = FirstPart(offset, length);
-    if (part.offset % kPageSize != 0 || part.length < kPageSize) {
-      part.length = std::min(part.length, kPageSize - part.offset % kPageSize);
-      RETURN_IF_ERROR(
-          MergePage(part.offset, ByteSpan(kZeros).first(part.length)));
-    } else {
-      part.length = RoundDown(part.length, kPageSize);
-      RETURN_IF_ERROR(
-          DiscardPages(part.offset / kPageSize, part.length / kPageSize));
-    }
-    offset += part.length;
-    length -= part.length;
-  }
-  return Ok();
-}
-
-// The map, then the hole.
-Status OverlayDevice::DiscardPages(uint64_t first_page, uint64_t page_count) {
-  MutexLock lock(LockOf(first_page * kPageSize));
-  const uint64_t freed = CountData(first_page, page_count);
-  map_.Set(first_page, page_count, PageState::kZero);
-  if (freed == 0) return Ok();
-  data_pages_ -= freed;
-  const auto begin = static_cast<off_t>(first_page * kPageSize);
-  const auto bytes = static_cast<off_t>(page_count * kPageSize);
-  // A file system without holes keeps the room; what is read is right.
-  if (::fallocate(options_.data.get(),
-                  FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, begin,
-                  bytes) != 0 &&
-      errno != EOPNOTSUPP)
-    return ErrnoError(errno, "punch a hole into the overlay");
-  return Ok();
+    flush_error_ = ErrnoError(errno, "fdatasync the overlay's data");
+  else
+    flush_error_ = map_->Publish(changes);
+  return flush_error_;
 }
 
 }  // namespace
@@ -283,10 +340,14 @@ Status OverlayDevice::DiscardPages(uint64_t first_page, uint64_t page_count) {
 Result<std::unique_ptr<BlockDevice>> OpenOverlayDevice(BlockDevice& image,
                                                        OverlayOptions options) {
   CHECK(options.key.size() == kXtsKeySize);
-  ASSIGN_OR_RETURN(OverlayMap map, OverlayMap::Open(options.map, image.size(),
-                                                    options.manifest_id));
+  ASSIGN_OR_RETURN(auto map,
+                   OverlayMap::Open(std::move(options.map),
+                                    {.virtual_size = image.size(),
+                                     .manifest_id = options.manifest_id,
+                                     .durable = options.durable,
+                                     .boot_id = options.boot_id}));
   if (::ftruncate(options.data.get(), static_cast<off_t>(image.size())) != 0)
-    return ErrnoError(errno, "size the overlay");
+    return ErrnoError(errno, "set the size of the overlay's data");
   return std::unique_ptr<BlockDevice>(std::make_unique<OverlayDevice>(
       image, std::move(options), std::move(map)));
 }

@@ -1,22 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-// The copy-on-write overlay: what is written over a read-only BlockDevice, in
-// a sparse file on the worker's disk (paper.md §5, docs/formats.md "Overlay").
+// Copy-on-write over another BlockDevice: what is written lies in a sparse
+// file, encrypted; a map says for each 4 KiB page whether it is the image's,
+// written or zero (block/overlay_map.h).
 //
-// A map of two bits a page says whether a page is in the image below, in the
-// data file (at the device's own offset, AES-256-XTS), or discarded: then it
-// reads as zeros, not as the image. A write goes to the data file, then to the
-// map; a discard to the map, then a hole is punched. So a kill at any moment
-// loses nothing that was acknowledged.
+// Pages are encrypted with AES-256-XTS, the page number as the tweak:
+// confidential as dm-crypt is, not authenticated. A write puts the page down
+// first and then the map; a discard changes the map first and then gives the
+// space back. So a kill at any moment leaves each page old or new, and loses
+// nothing that was acknowledged.
 //
-// Flush: an ephemeral overlay (durable: false) has a key that dies with the
-// device, so nothing could read it after a reboot and Flush need not reach the
-// disk; a durable one syncs the data, then the map. After a power cut a page
-// that was written since the last Flush may hold anything, as on a disk.
+// Durable (a named overlay): after Flush the data and the map survive a power
+// cut too. What was written or discarded since is then old, new, or for a
+// discarded page undefined, as on any disk. Not durable (an ephemeral one):
+// Flush does nothing, as nothing could read it after a reboot.
 //
-// Thread safety: as BlockDevice. A lock for each of 256 groups of pages (1 MiB
-// each, by number modulo 256) is held while pages of the group are read from or
-// written to the local file, never while the image below is read, which may
-// wait for the network. Reads of pages that were never written take no lock.
+// Thread safety: as BlockDevice.
 #pragma once
 
 #include <memory>
@@ -29,16 +27,19 @@
 namespace morsel {
 
 struct OverlayOptions {
-  Fd data;           // a sparse file, empty for a new overlay
-  Fd map;            // likewise
-  SecretBuffer key;  // kXtsKeySize bytes
-  std::string manifest_id;
-  uint64_t max_bytes = 0;  // of pages in the data file; beyond: kExhausted
+  // Both open for reading and writing, and empty or of the same overlay.
+  Fd data;
+  Fd map;
+  SecretBuffer key;         // kXtsKeySize bytes
+  std::string manifest_id;  // an overlay of another manifest is refused
+  // The most that the data may take on disk; beyond it writes are kExhausted.
+  uint64_t max_bytes = 0;
   bool durable = false;
+  std::string boot_id;  // as in OverlayMapOptions
 };
 
-// `image` must outlive it. kInvalid: the overlay belongs to another image;
-// kCorrupt: its map is damaged; kExhausted: no room for the map; kIo.
+// `image` must outlive it. kInvalid, kCorrupt, kExhausted: see
+// OverlayMap::Open.
 Result<std::unique_ptr<BlockDevice>> OpenOverlayDevice(BlockDevice& image,
                                                        OverlayOptions options);
 

@@ -28,23 +28,25 @@ struct Files {
   std::string boot = "boot-1";
   std::string manifest = kManifest;
   uint64_t max_bytes = kGiB;
+  std::vector<std::unique_ptr<BlockDevice>> images;
 
   OverlayOptions Options() const {
-    OverlayOptions options{.manifest_id = manifest,
+    OverlayOptions options{.data = std::move(*Duplicate(data.get())),
+                           .map = std::move(*Duplicate(map.get())),
+                           .key = SecretBuffer(kXtsKeySize),
+                           .manifest_id = manifest,
+                           .max_bytes = max_bytes,
                            .durable = durable,
-                           .boot_id = durable ? boot : "",
-                           .max_bytes = max_bytes};
-    options.data = std::move(*Duplicate(data.get()));
-    options.map = std::move(*Duplicate(map.get()));
-    options.key = SecretBuffer(kXtsKeySize);
+                           .boot_id = durable ? boot : ""};
     for (size_t i = 0; i < kXtsKeySize; ++i)
       options.key.mutable_bytes()[i] = static_cast<std::byte>(i);
     return options;
   }
-  Result<std::unique_ptr<BlockDevice>> TryOpen(ByteSpan image) const {
-    return OpenOverlayDevice(MemoryDevice(image), Options());
+  Result<std::unique_ptr<BlockDevice>> TryOpen(ByteSpan image) {
+    images.push_back(MemoryDevice(image));
+    return OpenOverlayDevice(*images.back(), Options());
   }
-  std::unique_ptr<BlockDevice> Open(ByteSpan image) const {
+  std::unique_ptr<BlockDevice> Open(ByteSpan image) {
     auto device = TryOpen(image);
     EXPECT_TRUE(device.ok()) << device.error().message;
     return std::move(*device);
@@ -107,8 +109,8 @@ TEST(OverlayDevice, RandomOperationsAgreeWithAModel) {
         default: {
           Bytes bytes(length);
           ASSERT_TRUE(device->Read(offset, bytes).ok());
-          ASSERT_TRUE(std::equal(bytes.begin(), bytes.end(),
-                                 model.begin() + offset));
+          ASSERT_TRUE(
+              std::equal(bytes.begin(), bytes.end(), model.begin() + offset));
         }
       }
     }
@@ -304,8 +306,9 @@ TEST(OverlayMap, RunLengthAgreesWithGet) {
   ASSERT_TRUE(map.ok());
   for (int i = 0; i < 500; ++i) {
     const uint64_t first = random() % kPages;
-    const uint64_t room =
-        std::min(kPagesPerGroup - first % kPagesPerGroup, kPages - first);
+    const uint64_t room = std::min(
+        OverlayMap::kPagesPerGroup - first % OverlayMap::kPagesPerGroup,
+        kPages - first);
     (*map)->Set(first, 1 + random() % room,
                 static_cast<PageState>(random() % 3));
     const uint64_t page = random() % kPages;

@@ -6,10 +6,8 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
-#include <atomic>
+#include <bit>
 #include <cerrno>
-#include <utility>
 
 #include "chunk/name.h"
 
@@ -18,124 +16,239 @@ namespace {
 
 constexpr std::string_view kMagic = "MORSELOV";
 constexpr uint32_t kVersion = 1;
-constexpr size_t kVersionOffset = 8;
-constexpr size_t kSizeOffset = 16;
-constexpr size_t kManifestOffset = 24;
-constexpr size_t kManifestLength = 64;
+constexpr uint32_t kDurableFlag = 1;
 constexpr size_t kHeaderSize = kPageSize;
-constexpr uint64_t kPagesPerByte = 4;
-constexpr unsigned kStateMask = 3;
+// Offsets in the header.
+constexpr size_t kVersionAt = 8;
+constexpr size_t kFlagsAt = 12;
+constexpr size_t kSizeAt = 16;
+constexpr size_t kManifestAt = 24;
+constexpr size_t kManifestLength = 64;
+constexpr size_t kBootAt = 88;
+constexpr size_t kBootLength = 40;  // a UUID and zeros
 
-static_assert(OverlayMap::kPagesPerGroup % kPagesPerByte == 0);
+constexpr uint64_t kBitsPerPage = 2;
+constexpr uint64_t kPageMask = (1 << kBitsPerPage) - 1;
+// The low bit of each page of a word.
+constexpr uint64_t kLowBits = 0x5555555555555555;
 
-unsigned ShiftOf(uint64_t page) {
-  return static_cast<unsigned>(page % kPagesPerByte) * 2;
+uint64_t MapBytes(uint64_t page_count) {
+  const uint64_t words = RoundUp(page_count, OverlayMap::kPagesPerGroup) /
+                         OverlayMap::kPagesPerGroup;
+  return RoundUp(words * sizeof(uint64_t), kPageSize);
 }
 
-Status WriteHeader(const Fd& file, uint64_t length, uint64_t device_size,
-                   const std::string& manifest_id) {
-  // Allocated now, so that a full disk cannot stop an update of the map.
-  if (const int reason =
-          ::posix_fallocate(file.get(), 0, static_cast<off_t>(length));
-      reason != 0)
-    return ErrnoError(reason, "allocate the overlay's map");
-  Bytes header(kHeaderSize);
-  std::ranges::copy(AsBytes(kMagic), header.begin());
-  StoreLe<uint32_t>(&header[kVersionOffset], kVersion);
-  StoreLe<uint64_t>(&header[kSizeOffset], device_size);
-  CHECK(manifest_id.size() <= kManifestLength);
-  std::ranges::copy(AsBytes(manifest_id), header.begin() + kManifestOffset);
-  return WriteFullAt(file.get(), 0, header);
+std::string TextAt(ByteSpan header, size_t at, size_t length) {
+  const std::string text(AsText(header.subspan(at, length)));
+  return text.substr(0, text.find('\0'));
 }
 
-Status CheckHeader(const Fd& file, uint64_t device_size,
-                   const std::string& manifest_id) {
-  Bytes header(kHeaderSize);
-  RETURN_IF_ERROR_AS(ReadFullAt(file.get(), 0, header), "the overlay's map");
-  if (AsText(ByteSpan(header).first(kMagic.size())) != kMagic ||
-      LoadLe<uint32_t>(&header[kVersionOffset]) != kVersion)
-    return MakeError(Code::kCorrupt,
-                     "the overlay's map is none, or of another version");
-  const std::string_view field =
-      AsText(ByteSpan(header).subspan(kManifestOffset, kManifestLength));
-  const std::string_view id =
-      field.substr(0, std::min(field.find('\0'), field.size()));
-  if (LoadLe<uint64_t>(&header[kSizeOffset]) != device_size ||
-      id != manifest_id)
-    return MakeError(Code::kInvalid,
-                     "the overlay belongs to another image (manifest " +
-                         std::string(id.substr(0, 12)) +
-                         "); choose another overlay name");
-  return Ok();
+void StoreText(MutableByteSpan header, size_t at, std::string_view text) {
+  std::ranges::copy(AsBytes(text), header.begin() + at);
 }
 
 }  // namespace
 
-Result<OverlayMap> OverlayMap::Open(const Fd& file, uint64_t device_size,
-                                    const std::string& manifest_id) {
-  const uint64_t page_count = device_size / kPageSize;
-  const uint64_t length =
-      kHeaderSize + RoundUp(page_count, kPagesPerGroup) / kPagesPerByte;
-  ASSIGN_OR_RETURN(const uint64_t old_length, FileSize(file.get()));
-  if (old_length == 0)
-    RETURN_IF_ERROR(WriteHeader(file, length, device_size, manifest_id));
-  RETURN_IF_ERROR(CheckHeader(file, device_size, manifest_id));
-  ASSIGN_OR_RETURN(const uint64_t now_length, FileSize(file.get()));
-  if (now_length != length)
-    return MakeError(Code::kCorrupt, "the overlay's map is cut short");
-  void* const memory = ::mmap(nullptr, length, PROT_READ | PROT_WRITE,
-                              MAP_SHARED, file.get(), 0);
-  if (memory == MAP_FAILED) return ErrnoError(errno, "map the overlay's map");
-  return OverlayMap(static_cast<uint8_t*>(memory), length, page_count);
+OverlayMap::OverlayMap(Fd file, const OverlayMapOptions& options)
+    : file_(std::move(file)),
+      options_(options),
+      map_bytes_(MapBytes(options.virtual_size / kPageSize)),
+      changed_(RoundUp(map_bytes_ / kPageSize, 64) / 64) {
+  CHECK(options.manifest_id.size() <= kManifestLength);
+  CHECK(options.boot_id.size() <= kBootLength);
 }
 
-OverlayMap::OverlayMap(OverlayMap&& other) noexcept
-    : memory_(std::exchange(other.memory_, nullptr)),
-      length_(other.length_),
-      page_count_(other.page_count_) {}
-
 OverlayMap::~OverlayMap() {
-  if (memory_ != nullptr) ::munmap(memory_, length_);
+  if (memory_ != nullptr) ::munmap(memory_, map_bytes_);
+}
+
+Result<std::unique_ptr<OverlayMap>> OverlayMap::Open(
+    Fd file, const OverlayMapOptions& options) {
+  // The constructor is private, so std::make_unique cannot call it.
+  std::unique_ptr<OverlayMap> map(new OverlayMap(std::move(file), options));
+  Bytes header(kHeaderSize);
+  ASSIGN_OR_RETURN(const uint64_t size, FileSize(map->file_.get()));
+  if (size >= kHeaderSize)
+    RETURN_IF_ERROR(ReadFullAt(map->file_.get(), 0, header));
+  // The header is written last: without one the map was never used.
+  if (IsZero(header)) {
+    RETURN_IF_ERROR_AS(map->Create(), "make the overlay's map");
+    RETURN_IF_ERROR(map->MapWorking());
+    return map;
+  }
+  RETURN_IF_ERROR_AS(map->CheckHeader(header), "the overlay's map");
+  const uint64_t maps = options.durable ? 2 : 1;
+  if (size != kHeaderSize + maps * map->map_bytes_)
+    return MakeError(Code::kCorrupt, "the overlay's map has " +
+                                         std::to_string(size) + " bytes");
+  RETURN_IF_ERROR(map->MapWorking());
+  if (options.durable) RETURN_IF_ERROR(map->AdoptBoot(header));
+  RETURN_IF_ERROR(map->CheckWords());
+  return map;
+}
+
+Status OverlayMap::Create() {
+  const uint64_t maps = options_.durable ? 2 : 1;
+  const auto size = static_cast<off_t>(kHeaderSize + maps * map_bytes_);
+  if (::ftruncate(file_.get(), size) != 0)
+    return ErrnoError(errno, "set its size");
+  // A mapped page without room on the disk would be SIGBUS.
+  if (const int reason = ::posix_fallocate(file_.get(), 0, size); reason != 0)
+    return ErrnoError(reason, "allocate " + std::to_string(size) + " bytes");
+  return WriteHeader();
+}
+
+Status OverlayMap::WriteHeader() {
+  // What the header stands for is on disk before it.
+  if (options_.durable && ::fsync(file_.get()) != 0)
+    return ErrnoError(errno, "fsync the overlay's map");
+  Bytes header(kHeaderSize);
+  StoreText(header, 0, kMagic);
+  StoreLe<uint32_t>(&header[kVersionAt], kVersion);
+  StoreLe<uint32_t>(&header[kFlagsAt], options_.durable ? kDurableFlag : 0);
+  StoreLe<uint64_t>(&header[kSizeAt], options_.virtual_size);
+  StoreText(header, kManifestAt, options_.manifest_id);
+  StoreText(header, kBootAt, options_.boot_id);
+  RETURN_IF_ERROR(WriteFullAt(file_.get(), 0, header));
+  if (options_.durable && ::fsync(file_.get()) != 0)
+    return ErrnoError(errno, "fsync the overlay's map");
+  return Ok();
+}
+
+Status OverlayMap::CheckHeader(ByteSpan header) const {
+  if (TextAt(header, 0, kMagic.size()) != kMagic)
+    return MakeError(Code::kCorrupt, "it is none");
+  const auto version = LoadLe<uint32_t>(&header[kVersionAt]);
+  if (version != kVersion)
+    return MakeError(Code::kInvalid,
+                     "it has version " + std::to_string(version) +
+                         ", known is " + std::to_string(kVersion));
+  const std::string manifest = TextAt(header, kManifestAt, kManifestLength);
+  if (manifest != options_.manifest_id)
+    return MakeError(Code::kInvalid,
+                     "it belongs to another image, of manifest " + manifest +
+                         "; choose another overlay name");
+  const bool durable = LoadLe<uint32_t>(&header[kFlagsAt]) == kDurableFlag;
+  if (durable != options_.durable ||
+      LoadLe<uint64_t>(&header[kSizeAt]) != options_.virtual_size)
+    return MakeError(Code::kInvalid, "it is of a device of another kind");
+  return Ok();
+}
+
+Status OverlayMap::MapWorking() {
+  memory_ = ::mmap(nullptr, map_bytes_, PROT_READ | PROT_WRITE, MAP_SHARED,
+                   file_.get(), kHeaderSize);
+  if (memory_ == MAP_FAILED) {
+    const int reason = errno;
+    memory_ = nullptr;
+    return ErrnoError(reason, "map the overlay's map");
+  }
+  static_assert(sizeof(Word) == 8 && Word::is_always_lock_free);
+  words_ = static_cast<Word*>(memory_);
+  return Ok();
+}
+
+// Three is no state.
+Status OverlayMap::CheckWords() const {
+  for (uint64_t i = 0; i < map_bytes_ / 8; ++i) {
+    const uint64_t word = words_[i].load(std::memory_order_relaxed);
+    if ((word & (word >> 1) & kLowBits) != 0)
+      return MakeError(Code::kCorrupt, "the overlay's map is damaged in word " +
+                                           std::to_string(i));
+  }
+  return Ok();
+}
+
+// Copying first and naming the boot afterwards can be repeated.
+Status OverlayMap::AdoptBoot(ByteSpan header) {
+  if (TextAt(header, kBootAt, kBootLength) == options_.boot_id) {
+    // What the last holder wrote under this boot may not be published yet.
+    for (Word& word : changed_) word.store(~uint64_t{0});
+    return Ok();
+  }
+  Bytes durable(map_bytes_);
+  RETURN_IF_ERROR(ReadFullAt(file_.get(), kHeaderSize + map_bytes_, durable));
+  for (uint64_t i = 0; i < map_bytes_ / 8; ++i)
+    words_[i].store(LoadLe<uint64_t>(&durable[i * 8]),
+                    std::memory_order_relaxed);
+  return WriteHeader();
 }
 
 PageState OverlayMap::Get(uint64_t page) const {
-  uint8_t& byte = memory_[kHeaderSize + page / kPagesPerByte];
-  const unsigned bits =
-      std::atomic_ref<uint8_t>(byte).load(std::memory_order_acquire);
-  return static_cast<PageState>((bits >> ShiftOf(page)) & kStateMask);
+  const uint64_t word =
+      words_[page / kPagesPerGroup].load(std::memory_order_acquire);
+  return static_cast<PageState>(
+      (word >> (page % kPagesPerGroup * kBitsPerPage)) & kPageMask);
 }
 
-void OverlayMap::Set(uint64_t first_page, uint64_t page_count,
-                     PageState state) {
-  CHECK(first_page + page_count <= page_count_);
-  for (uint64_t page = first_page; page < first_page + page_count; ++page) {
-    std::atomic_ref<uint8_t> byte(memory_[kHeaderSize + page / kPagesPerByte]);
-    const unsigned shift = ShiftOf(page);
-    const unsigned bits = byte.load(std::memory_order_relaxed);
-    const unsigned changed =
-        (bits & ~(kStateMask << shift)) | static_cast<unsigned>(state) << shift;
-    byte.store(static_cast<uint8_t>(changed), std::memory_order_release);
-  }
-}
-
-bool OverlayMap::IsAllImage(uint64_t first_page, uint64_t page_count) const {
-  for (uint64_t page = first_page; page < first_page + page_count; ++page)
-    if (Get(page) != PageState::kImage) return false;
-  return true;
-}
-
-uint64_t OverlayMap::Count(PageState state) const {
-  uint64_t count = 0;
-  for (uint64_t page = 0; page < page_count_; ++page) {
-    // A byte of zeros, four pages of the image, is the rule.
-    if (state != PageState::kImage && page % kPagesPerByte == 0 &&
-        memory_[kHeaderSize + page / kPagesPerByte] == 0) {
-      page += kPagesPerByte - 1;
-      continue;
+uint64_t OverlayMap::RunLength(uint64_t page, PageState state,
+                               uint64_t limit) const {
+  const uint64_t pattern = kLowBits * static_cast<uint64_t>(state);
+  uint64_t length = 0;
+  while (length < limit) {
+    const uint64_t at = page + length;
+    const uint64_t shift = at % kPagesPerGroup * kBitsPerPage;
+    const uint64_t word =
+        words_[at / kPagesPerGroup].load(std::memory_order_acquire);
+    const uint64_t differ = (word ^ pattern) >> shift;
+    if (differ != 0) {
+      length += static_cast<uint64_t>(std::countr_zero(differ)) / kBitsPerPage;
+      break;
     }
-    count += Get(page) == state ? 1 : 0;
+    length += kPagesPerGroup - at % kPagesPerGroup;
   }
+  return std::min(length, limit);
+}
+
+void OverlayMap::Set(uint64_t first, uint64_t count, PageState state) {
+  const uint64_t group = first / kPagesPerGroup;
+  CHECK(count > 0 && (first + count - 1) / kPagesPerGroup == group);
+  const uint64_t shift = first % kPagesPerGroup * kBitsPerPage;
+  const uint64_t mask = (~uint64_t{0} >> (64 - count * kBitsPerPage)) << shift;
+  const uint64_t bits = kLowBits * static_cast<uint64_t>(state) & mask;
+  Word& word = words_[group];
+  const uint64_t before = word.load(std::memory_order_relaxed);
+  const uint64_t after = (before & ~mask) | bits;
+  if (after == before) return;
+  word.store(after, std::memory_order_release);
+  const uint64_t map_page = group * 8 / kPageSize;
+  changed_[map_page / 64].fetch_or(uint64_t{1} << map_page % 64,
+                                   std::memory_order_release);
+}
+
+uint64_t OverlayMap::CountData() const {
+  uint64_t count = 0;
+  for (uint64_t i = 0; i < map_bytes_ / 8; ++i)
+    count += static_cast<uint64_t>(
+        std::popcount(words_[i].load(std::memory_order_relaxed) & kLowBits));
   return count;
+}
+
+OverlayMap::Changes OverlayMap::Snapshot() {
+  Changes changes;
+  if (!options_.durable) return changes;
+  for (uint64_t i = 0; i < map_bytes_ / kPageSize; ++i) {
+    const uint64_t bit = uint64_t{1} << i % 64;
+    const uint64_t before =
+        changed_[i / 64].fetch_and(~bit, std::memory_order_acquire);
+    if ((before & bit) == 0) continue;
+    Bytes part(kPageSize);
+    for (uint64_t at = 0; at < kPageSize; at += 8)
+      StoreLe(&part[at],
+              words_[(i * kPageSize + at) / 8].load(std::memory_order_acquire));
+    changes.emplace_back(i * kPageSize, std::move(part));
+  }
+  return changes;
+}
+
+Status OverlayMap::Publish(const Changes& changes) {
+  if (changes.empty()) return Ok();
+  for (const auto& [offset, bytes] : changes)
+    RETURN_IF_ERROR(
+        WriteFullAt(file_.get(), kHeaderSize + map_bytes_ + offset, bytes));
+  if (::fdatasync(file_.get()) != 0)
+    return ErrnoError(errno, "fdatasync the overlay's map");
+  return Ok();
 }
 
 }  // namespace morsel

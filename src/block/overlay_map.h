@@ -1,20 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
-// The map of an overlay: two bits for each 4 KiB page of a device, in a file
-// that is mapped, so that what was set survives a kill -9.
+// What each 4 KiB page of an overlay is: the image's, written, or zero. Two
+// bits a page in a preallocated file that is mapped, so that a change needs no
+// system call and kill -9 loses none (docs/formats.md, "Overlay").
 //
-//   0   8  magic "MORSELOV"          16  8  size of the device, bytes
-//   8   4  version, 1                24 64  id of the manifest below it
-//   12  4  zero                      88  -  zeros up to 4096
-//   4096   two bits a page, the lowest page in the lowest bits
+//     0   8  magic "MORSELOV"        16   8  size of the device, bytes
+//     8   4  version, 1              24  64  id of the manifest below it
+//    12   4  flags; bit 0: durable   88  40  boot id, zero-padded
+//  4096   the working map, whole pages: two bits a page, lowest page first
+//     …   the durable map, as large (only if durable)
 //
-// Thread safety: Get may run at any time; Set of pages in one group of
-// kPagesPerGroup is serialised by the caller.
+// Reads and writes use the working map. A power cut may leave it ahead of the
+// data file, where a page would decrypt to noise; so what a flush has made
+// safe is also written to the durable map, after the data, and a map that was
+// last used under another boot begins again from there.
+//
+// Thread safety: Get and RunLength are thread-safe; Set wants a lock of the
+// caller's for the group; Snapshot and Publish want another.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
+#include "base/bytes.h"
 #include "base/fd.h"
 #include "base/result.h"
 
@@ -26,33 +37,60 @@ enum class PageState : uint8_t {
   kZero = 2,   // discarded: reads as zeros
 };
 
+struct OverlayMapOptions {
+  uint64_t virtual_size = 0;  // bytes, a multiple of 4096
+  std::string manifest_id;    // 64 hexadecimal digits
+  bool durable = false;
+  // Of the running kernel (/proc/sys/kernel/random/boot_id), if durable.
+  std::string boot_id;
+};
+
 class OverlayMap {
  public:
-  // Pages whose bits share no byte with another group's.
-  static constexpr uint64_t kPagesPerGroup = 256;
+  // Pages that share a 64-bit word of the map.
+  static constexpr uint64_t kPagesPerGroup = 32;
 
-  // Takes a file: an empty one becomes a new map, preallocated. kInvalid: it
-  // is of another size or manifest; kCorrupt: it is no map; kExhausted.
-  static Result<OverlayMap> Open(const Fd& file, uint64_t device_size,
-                                 const std::string& manifest_id);
-  OverlayMap(OverlayMap&& other) noexcept;
-  OverlayMap& operator=(OverlayMap&&) = delete;
+  // An empty file becomes a map of kImage. kInvalid: the map is of another
+  // manifest, size or version; kCorrupt: it is damaged; kExhausted: no room.
+  static Result<std::unique_ptr<OverlayMap>> Open(
+      Fd file, const OverlayMapOptions& options);
   ~OverlayMap();
+  OverlayMap(const OverlayMap&) = delete;
+  OverlayMap& operator=(const OverlayMap&) = delete;
 
   PageState Get(uint64_t page) const;
-  void Set(uint64_t first_page, uint64_t page_count, PageState state);
-  // True if every page of the range is of the image. Fast.
-  bool IsAllImage(uint64_t first_page, uint64_t page_count) const;
-  // The pages of that state, counted one by one.
-  uint64_t Count(PageState state) const;
+  // How many pages from `page` on, at most `limit`, are in `state`.
+  uint64_t RunLength(uint64_t page, PageState state, uint64_t limit) const;
+  // Requires: the pages lie in one group.
+  void Set(uint64_t first, uint64_t count, PageState state);
+  uint64_t CountData() const;
+
+  // The parts of the working map that changed since the last call: {offset in
+  // the map, bytes}. Empty unless durable.
+  using Changes = std::vector<std::pair<uint64_t, Bytes>>;
+  Changes Snapshot();
+  // Writes `changes` to the durable map and syncs it. The data that they speak
+  // of is on disk already.
+  Status Publish(const Changes& changes);
 
  private:
-  OverlayMap(uint8_t* memory, size_t length, uint64_t page_count)
-      : memory_(memory), length_(length), page_count_(page_count) {}
+  using Word = std::atomic<uint64_t>;
 
-  uint8_t* memory_;
-  size_t length_;
-  uint64_t page_count_;
+  OverlayMap(Fd file, const OverlayMapOptions& options);
+  Status Create();
+  Status CheckHeader(ByteSpan header) const;
+  Status AdoptBoot(ByteSpan header);
+  Status WriteHeader();
+  Status MapWorking();
+  Status CheckWords() const;
+
+  const Fd file_;
+  const OverlayMapOptions options_;
+  const uint64_t map_bytes_;  // of one map, whole pages
+  void* memory_ = nullptr;
+  Word* words_ = nullptr;
+  // One bit for each 4 KiB of the map.
+  std::vector<Word> changed_;
 };
 
 }  // namespace morsel

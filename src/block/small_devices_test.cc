@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <gtest/gtest.h>
 #include <fcntl.h>
+#include <gtest/gtest.h>
 #include <sys/stat.h>
 
 #include "block/device_stats.h"
@@ -59,8 +59,7 @@ TEST(FaultDevice, FailsTheSameCallsForTheSameSeed) {
                         {.seed = seed, .read_faults_per_million = 300000});
     std::vector<bool> failed;
     Bytes byte(1);
-    for (int i = 0; i < 200; ++i)
-      failed.push_back(!device->Read(0, byte).ok());
+    for (int i = 0; i < 200; ++i) failed.push_back(!device->Read(0, byte).ok());
     return failed;
   };
   EXPECT_EQ(failures(1), failures(1));
@@ -72,8 +71,8 @@ TEST(FaultDevice, FailsTheSameCallsForTheSameSeed) {
 }
 
 TEST(FaultDevice, PassesOnWhatItDoesNotFail) {
-  const auto device = MakeFaultDevice(
-      MemoryDevice(Bytes(4096)), {.flush_faults_per_million = 1000000});
+  const auto device = MakeFaultDevice(MemoryDevice(Bytes(4096)),
+                                      {.flush_faults_per_million = 1000000});
   ASSERT_TRUE(device->Write(1, AsBytes("x")).ok());
   Bytes byte(1);
   ASSERT_TRUE(device->Read(1, byte).ok());
@@ -90,8 +89,7 @@ TEST(StatsDevice, CountsIntoAFileThatTheToolReads) {
   ASSERT_TRUE(file.ok() && InitDeviceStats(file->get()).ok());
   const Result<MappedDeviceStats> stats = MappedDeviceStats::Map(file->get());
   ASSERT_TRUE(stats.ok());
-  const auto device =
-      MakeStatsDevice(MakeZeroDevice(8192), stats->page());
+  const auto device = MakeStatsDevice(MakeZeroDevice(8192), stats->page());
   Bytes bytes(100);
   ASSERT_TRUE(device->Read(0, bytes).ok());
   EXPECT_FALSE(device->Write(0, bytes).ok());

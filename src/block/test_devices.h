@@ -31,8 +31,7 @@ inline Bytes RandomBytes(std::mt19937_64& random, size_t size) {
 inline std::unique_ptr<BlockDevice> MemoryDevice(ByteSpan content) {
   Fd file = EmptyMemoryFile();
   EXPECT_TRUE(WriteFullAt(file.get(), 0, content).ok());
-  Result<std::unique_ptr<BlockDevice>> device =
-      MakeFileDevice(std::move(file));
+  Result<std::unique_ptr<BlockDevice>> device = MakeFileDevice(std::move(file));
   EXPECT_TRUE(device.ok());
   return std::move(*device);
 }

@@ -14,6 +14,8 @@ namespace {
 // Where CLI11 puts what it finds, until it becomes Arguments.
 struct Slots {
   std::map<std::string, std::vector<std::string>> values;
+  // Arguments take one word each: CLI11 gives a list all that is left.
+  std::map<std::string, std::optional<std::string>> words;
   std::map<std::string, bool> switches;
 };
 
@@ -37,8 +39,7 @@ void DefineOption(CLI::App& app, const OptionSpec& option, Slots& slots) {
 
 void DefineArgument(CLI::App& app, const ArgumentSpec& argument, Slots& slots) {
   CLI::Option* made =
-      app.add_option(argument.name, slots.values[argument.name], argument.help);
-  made->expected(argument.required ? 1 : 0, 1);
+      app.add_option(argument.name, slots.words[argument.name], argument.help);
   if (argument.required) made->required();
 }
 
@@ -116,6 +117,8 @@ Result<ParsedLine> ParseVerb(const VerbSpec& verb,
   }
   for (const auto& [name, values] : slots.values)
     for (const std::string& value : values) line.arguments.Add(name, value);
+  for (const auto& [name, word] : slots.words)
+    if (word) line.arguments.Add(name, *word);
   for (const auto& [name, on] : slots.switches)
     if (on) line.arguments.Add(name, "1");
   return line;

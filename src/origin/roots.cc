@@ -73,25 +73,39 @@ Result<std::optional<std::string>> FindActiveRoot(ObjectStore& store) {
   return std::optional<std::string>();
 }
 
+Result<SecretKey> UnwrapSalt(ObjectStore& store, const std::string& root,
+                             const std::string& object, KeyService& keys) {
+  ASSIGN_OR_RETURN(const Document document, ReadDocument(store, object));
+  ASSIGN_OR_RETURN_AS(const WrappedKey wrapped, DecodeWrappedKey(document.json),
+                      "the origin's " + object + " is damaged");
+  return keys.Unwrap(wrapped, SaltContext(root));
+}
+
+// By the wrapping of the key service's present key; else by that of an older
+// key that it holds, too, as after a rotation.
 Result<SecretKey> ReadSalt(ObjectStore& store, const std::string& root,
                            KeyService& keys) {
   const std::string key_id = keys.KeyId();
   if (!IsKeyId(key_id))
     return MakeError(Code::kInvalid, "the key service's key id is no id");
-  const Result<Document> document = ReadDocument(store, SaltKey(root, key_id));
-  if (!document.ok() && document.error().code == Code::kNotFound)
-    return MakeError(Code::kDenied,
-                     "the key " + key_id.substr(0, 12) +
-                         " is not admitted to the root " + root +
-                         ": someone who is must run `morsel roots admit " +
-                         root + " KEY_FILE` with a copy of it");
-  if (!document.ok()) return document.error();
   const std::string where = "the salt of the root " + root;
-  ASSIGN_OR_RETURN_AS(const WrappedKey wrapped,
-                      DecodeWrappedKey(document->json), where);
-  Result<SecretKey> salt = keys.Unwrap(wrapped, SaltContext(root));
-  if (!salt.ok()) return std::move(salt).error().Wrap(where);
-  return salt;
+  Result<SecretKey> salt = UnwrapSalt(store, root, SaltKey(root, key_id), keys);
+  if (salt.ok()) return salt;
+  if (salt.error().code != Code::kNotFound)
+    return std::move(salt).error().Wrap(where);
+  ASSIGN_OR_RETURN(const ObjectPage page,
+                   store.List(SaltFolderKey(root), "", kListPage));
+  for (const ObjectPage::Row& row : page.rows) {
+    salt = UnwrapSalt(store, root, row.key, keys);
+    if (salt.ok()) return salt;
+    if (salt.error().code != Code::kDenied)
+      return std::move(salt).error().Wrap(where);
+  }
+  return MakeError(Code::kDenied,
+                   "the key " + key_id + " is not admitted to the root " +
+                       root +
+                       ": someone whose key is must run `morsel roots admit " +
+                       root + " KEY_FILE` with this key's file");
 }
 
 Status WriteSalt(ObjectStore& store, const std::string& root,
@@ -127,12 +141,13 @@ Result<std::string> ElectFirstRoot(ObjectStore& store, KeyService& keys) {
   Json json;
   json["root"] = id;
   const Status won = CreateDocument(store, kFirstRootKey, std::move(json));
-  if (won.ok()) return id;
-  // The salt of a root that nobody will ever see. If this fails it stays, as
-  // after a crash, and harms nothing.
-  static_cast<void>(store.Delete(SaltKey(id, keys.KeyId())));
-  if (won.error().code != Code::kExists) return won.error();
-  return ReadFirstRoot(store);
+  // With any other error it may have been written all the same: the salt
+  // stays, and harms nothing if it was not.
+  if (!won.ok() && won.error().code != Code::kExists) return won.error();
+  ASSIGN_OR_RETURN(const std::string winner, ReadFirstRoot(store));
+  if (winner != id)  // nobody will ever see this root
+    static_cast<void>(store.Delete(SaltKey(id, keys.KeyId())));
+  return winner;
 }
 
 }  // namespace
