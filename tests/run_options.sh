@@ -31,7 +31,7 @@ run --net host app:1 -- sh -c 'cat /etc/resolv.conf /etc/hosts' >/dev/null || fa
 run -m 64MiB --cpus 0.5 --pids-limit 20 app:1 -- true || fail "limits"
 
 expect_exit 7 morsel run app:1 -- sh -c 'exit 7'
-expect_exit 137 morsel run app:1 -- sh -c 'kill -9 $$'
+expect_exit 137 morsel run app:1 -- sh -c 'sh -c "kill -9 \$\$"; exit $?'
 expect_exit 127 morsel run app:1 -- no-such-command
 expect_exit 126 morsel run app:1 -- /etc/passwd
 expect_exit 125 morsel run nothing:1

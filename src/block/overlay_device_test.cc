@@ -31,8 +31,8 @@ struct Files {
   std::vector<std::unique_ptr<BlockDevice>> images;
 
   OverlayOptions Options() const {
-    OverlayOptions options{.data = std::move(*Duplicate(data.get())),
-                           .map = std::move(*Duplicate(map.get())),
+    OverlayOptions options{.data = Duplicate(data.get()).value(),
+                           .map = Duplicate(map.get()).value(),
                            .key = SecretBuffer(kXtsKeySize),
                            .manifest_id = manifest,
                            .max_bytes = max_bytes,

@@ -31,9 +31,9 @@ TEST(Documents, NoVerbDefinesAnOptionTwice) {
       for (const OptionSpec& option : *table) {
         EXPECT_TRUE(names.insert(option.name).second)
             << verb.name << " --" << option.name;
-        if (option.letter != 0)
-          EXPECT_TRUE(letters.insert(option.letter).second)
-              << verb.name << " -" << option.letter;
+        if (option.letter == 0) continue;
+        EXPECT_TRUE(letters.insert(option.letter).second)
+            << verb.name << " -" << option.letter;
       }
     }
   }

@@ -59,18 +59,19 @@ VerbSpec ConvertVerb() {
 }
 
 VerbSpec InspectVerb() {
-  return {.name = "inspect",
-          .summary = "show what an image consists of",
-          .description =
-              "Prints the image's digests, sizes, root and chunks, and with "
-              "its key the OCI config. --no-key shows what can be known "
-              "without a key.",
-          .arguments = {kName},
-          .options = {{.name = "no-key", .help = "do not open the sealed part"},
-                      {.name = "config", .help = "print the OCI config alone"},
-                      {.name = "chunks", .help = "list every chunk"}},
-          .examples = {},
-          .run = RunInspect};
+  return {
+      .name = "inspect",
+      .summary = "show what an image consists of",
+      .description =
+          "Prints the image's digests, sizes, root and chunks, and with "
+          "its key the OCI config. --no-key shows what can be known "
+          "without a key.",
+      .arguments = {kName},
+      .options = {{.name = "no-key", .help = "do not open the sealed part"},
+                  {.name = "oci-config", .help = "print the OCI config alone"},
+                  {.name = "chunks", .help = "list every chunk"}},
+      .examples = {},
+      .run = RunInspect};
 }
 
 VerbSpec VerifyVerb() {

@@ -174,7 +174,7 @@ Result<int> RunInspect(Tool& tool, const Arguments& arguments) {
                         "open the sealed part (--no-key shows the rest)");
     config = std::string(opened.config());
   }
-  if (arguments.Has("config")) {
+  if (arguments.Has("oci-config")) {
     std::printf("%s\n", config.c_str());
     return 0;
   }
