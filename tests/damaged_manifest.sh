@@ -25,7 +25,7 @@ done
 truncate -s 50 "$file"
 expect_exit 4 morsel verify man:1
 rm "$file"
-expect_exit 3 morsel verify man:1
+expect_exit 4 morsel verify man:1
 cp "$WORK/good" "$file"
 chmod 644 "$file"
 expect_exit 0 morsel verify man:1

@@ -62,7 +62,7 @@ Result<AgentSetup> AgentSetup::FromJson(const Json& json) {
   ASSIGN_OR_RETURN(setup.root, json.GetString("root"));
   setup.read_only = json.BoolOr("read_only", false);
   setup.overlay_dir = json.StringOr("overlay_dir", "");
-  setup.scratch_dir = json.StringOr("scratch_dir", "");
+  ASSIGN_OR_RETURN(setup.scratch_dir, json.GetString("scratch_dir"));
   ASSIGN_OR_RETURN(setup.overlay_max_bytes,
                    GetUint64(json, "overlay_max_bytes"));
   ASSIGN_OR_RETURN(setup.origin, json.GetString("origin"));

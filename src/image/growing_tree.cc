@@ -69,12 +69,8 @@ Result<uint32_t> GrowingTree::WalkToDirectory(std::string_view path,
 Result<uint32_t> GrowingTree::Step(Walk& walk, uint32_t directory,
                                    std::string_view component, bool make) {
   if (component == ".") return directory;
-  if (component == "..") {
-    if (directory == 0)
-      return MakeError(Code::kInvalid,
-                       "a symlink on the way leaves the image's root");
-    return tree_.nodes[directory].home;
-  }
+  // The root is its own home: ".." stays there, as in a chroot.
+  if (component == "..") return tree_.nodes[directory].home;
   const uint32_t node = Lookup(directory, component);
   if (node == kNone) {
     if (component.size() > kMaxNameBytes)
