@@ -209,6 +209,9 @@ TEST(Merge, FollowsSymlinkedParentsInsideTheRoot) {
                  {File("lib/a", 1), File("usr/up/b", 2)}});
   EXPECT_EQ(listing.at("/usr/lib/a"), "100644 t0 1");
   EXPECT_EQ(listing.at("/usr/lib/b"), "100644 t0 2");
+}
+
+TEST(Merge, RefusesWhatLoops) {
   ExpectRefused({{Symlink("l", "m"), Symlink("m", "l"), File("l/a", 1)}},
                 "too many symlinks");
   ExpectRefused({{File("f", 1)}, {File("f/a", 1)}},
