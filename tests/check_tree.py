@@ -66,6 +66,7 @@ DOORS = [
     (r"<openssl/", {"crypto"}),
     (r"<nlohmann/", {"base"}),
     (r"<toml\+\+/", {"base"}),
+    (r"<prometheus/", {"base"}),
     (r"<CLI/", {"cmd"}),
     (r"<archive(_entry)?\.h>", {"oci"}),
     (r"<isa-l|<igzip_lib\.h>", {"crypto", "erasure", "oci"}),

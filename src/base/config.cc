@@ -43,6 +43,8 @@ constexpr auto kKeys = std::to_array<ConfigKey>({
      "user id that the agent's child runs as, if started by root"},
     {"agent.threads", Type::kInteger, "8",
      "requests of a device that are served at once"},
+    {"metrics.listen", Type::kText, "",
+     "where a daemon serves Prometheus: ADDRESS:PORT or unix:PATH; off"},
     {"overlay.max_bytes", Type::kSize, "16GiB",
      "the most that a device's writes may take on this machine's disk"},
 });
