@@ -12,10 +12,14 @@
 #include <string_view>
 
 #include "oci/path.h"
+#include "oci/pax_time.h"
 #include "oci/posix_acl.h"
 
 namespace morsel {
 namespace {
+
+// libarchive refuses pax headers of more than 1 MiB.
+constexpr size_t kMaxHeaderBytes = 4 * kMiB;
 
 // The "C" locale for this thread as long as it lives.
 class PlainLocale {
@@ -56,6 +60,13 @@ Result<uint32_t> CheckId(int64_t id, const char* what) {
   return static_cast<uint32_t>(id);
 }
 
+// Takes the fraction off the seconds instead of adding it.
+void MirrorFraction(LayerEntry& entry) {
+  if (entry.mtime_nanoseconds == 0) return;
+  --entry.mtime_seconds;
+  entry.mtime_nanoseconds = 1'000'000'000 - entry.mtime_nanoseconds;
+}
+
 // libarchive gives -86400.25 as -86400 s and 0.25 s.
 void SetTime(archive_entry* from, LayerEntry& entry) {
   entry.mtime_seconds = archive_entry_mtime(from);
@@ -63,10 +74,7 @@ void SetTime(archive_entry* from, LayerEntry& entry) {
   entry.mtime_nanoseconds = nanoseconds < 0 || nanoseconds >= 1'000'000'000
                                 ? 0
                                 : static_cast<uint32_t>(nanoseconds);
-  if (entry.mtime_seconds < 0 && entry.mtime_nanoseconds > 0) {
-    --entry.mtime_seconds;
-    entry.mtime_nanoseconds = 1'000'000'000 - entry.mtime_nanoseconds;
-  }
+  if (entry.mtime_seconds < 0) MirrorFraction(entry);
 }
 
 void Warn(LayerEntry& entry, std::string_view what) {
@@ -200,10 +208,11 @@ class LayerReaderImpl final : public LayerReader {
 
   Result<bool> Next(LayerEntry& entry) override {
     const PlainLocale plain(locale_.get());
+    RETURN_IF_ERROR(SkipData());
     if (!opened_) RETURN_IF_ERROR(OpenArchive());
     entry = LayerEntry();
     archive_entry* from = nullptr;
-    const int code = archive_read_next_header(archive_.get(), &from);
+    const int code = ReadHeader(&from);
     if (code == ARCHIVE_EOF && source_status_.ok()) return false;
     name_.clear();
     if (code != ARCHIVE_OK && !IsHarmless(code)) return TarError();
@@ -212,6 +221,10 @@ class LayerReaderImpl final : public LayerReader {
     if (name_.empty()) return Located(Invalid("an entry has no name"));
     RETURN_IF_ERROR(Locate(SetPath(entry)));
     RETURN_IF_ERROR(Locate(Convert(from, entry)));
+    if (entry.mtime_seconds == 0 && entry.mtime_nanoseconds > 0 &&
+        HasNegativePaxTime(HeaderBytes())) {
+      MirrorFraction(entry);
+    }
     size_bytes_ = entry.size_bytes;
     next_offset_ = 0;
     return true;
@@ -240,20 +253,64 @@ class LayerReaderImpl final : public LayerReader {
  private:
   Status OpenArchive() {
     opened_ = true;
+    in_header_ = true;  // it looks at the first one
     if (archive_read_open2(archive_.get(), this, nullptr, &ReadPiece, nullptr,
                            nullptr) != ARCHIVE_OK)
       return TarError();
     return Ok();
   }
 
+  // What libarchive would do by itself, but while it looks for a header.
+  Status SkipData() {
+    header_.clear();
+    if (!in_data_) return Ok();
+    in_data_ = false;
+    return archive_read_data_skip(archive_.get()) == ARCHIVE_OK
+               ? Ok()
+               : Status(TarError());
+  }
+
+  int ReadHeader(archive_entry** from) {
+    in_header_ = true;
+    const int code = archive_read_next_header(archive_.get(), from);
+    in_header_ = false;
+    in_data_ = code == ARCHIVE_OK || code == ARCHIVE_WARN;
+    return code;
+  }
+
+  // The part of the current piece that belongs to the entry's headers.
+  ByteSpan HeaderInPiece() const {
+    const auto begin =
+        static_cast<uint64_t>(archive_read_header_position(archive_.get()));
+    const uint64_t skip = begin > read_bytes_ ? begin - read_bytes_ : 0;
+    return piece_.subspan(std::min<uint64_t>(skip, piece_.size()));
+  }
+
+  // Headers may lie in several pieces, and a piece goes with the next.
+  void KeepHeader() {
+    if (header_.size() > kMaxHeaderBytes) return;
+    const ByteSpan part = HeaderInPiece();
+    header_.insert(header_.end(), part.begin(), part.end());
+  }
+
+  // From the entry's first header block on, and some of what follows.
+  ByteSpan HeaderBytes() {
+    KeepHeader();
+    return header_;
+  }
+
   static la_ssize_t ReadPiece(archive* handle, void* self, const void** piece) {
     auto* const reader = static_cast<LayerReaderImpl*>(self);
+    if (reader->in_header_) reader->KeepHeader();
+    reader->read_bytes_ += reader->piece_.size();
+    reader->piece_ = {};
     Result<ByteSpan> got = reader->source_.Read();
     if (!got.ok()) {
       archive_set_error(handle, EIO, "the layer cannot be read");
       reader->source_status_ = std::move(got).error();
       return ARCHIVE_FATAL;
     }
+    reader->piece_ = *got;
     *piece = got->data();
     return static_cast<la_ssize_t>(got->size());
   }
@@ -297,7 +354,12 @@ class LayerReaderImpl final : public LayerReader {
   const std::unique_ptr<archive, FreeArchive> archive_;
   bool opened_ = false;
   Status source_status_;
-  std::string name_;  // of the entry, raw
+  ByteSpan piece_;           // the source's last, until the next
+  uint64_t read_bytes_ = 0;  // of the pieces before it
+  bool in_header_ = false;
+  bool in_data_ = false;  // of an entry, which may be unread
+  Bytes header_;          // of the current entry, in earlier pieces
+  std::string name_;      // of the entry, raw
   uint64_t size_bytes_ = 0;
   uint64_t next_offset_ = 0;
 };

@@ -2,12 +2,11 @@
 // The entries of one layer's tar, in its order: hostile input made plain.
 //
 // libarchive reads the tar, with only that format enabled. What it gets wrong
-// is put right here: fractional times before 1970, the group bits of entries
-// with ACLs, and names, which under a UTF-8 locale it would bring into
-// another normal form (so it is run under the "C" locale, and its warning
-// that a name could not be converted is passed over). What it does not tell
-// is lost: the sign of a time between -1 s and 0, and what follows a NUL in a
-// name.
+// is put right here: fractional times before 1970 (oci/pax_time.h), the group
+// bits of entries with ACLs, and names, which under a UTF-8 locale it would
+// bring into another normal form (so it is run under the "C" locale, and its
+// warning that a name could not be converted is passed over). What it does not
+// tell is lost: what follows a NUL in a name.
 //
 // Thread safety: owned by one thread.
 #pragma once

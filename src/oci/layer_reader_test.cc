@@ -106,8 +106,44 @@ TEST(LayerReader, KeepsTimesToTheNanosecondAlsoBefore1970) {
   EXPECT_EQ(time("-86400.25"), std::make_pair(int64_t{-86401}, 750'000'000u));
   EXPECT_EQ(time("-86400"), std::make_pair(int64_t{-86400}, 0u));
   EXPECT_EQ(time("0.5"), std::make_pair(int64_t{0}, 500'000'000u));
+  EXPECT_EQ(time("-0.000000001"), std::make_pair(int64_t{-1}, 999'999'999u));
+  EXPECT_EQ(time("-0.75"), std::make_pair(int64_t{-1}, 250'000'000u));
+  EXPECT_EQ(time("-1"), std::make_pair(int64_t{-1}, 0u));
   EXPECT_EQ(time("15032385535.999999999"),
             std::make_pair(int64_t{15032385535}, 999'999'999u));
+}
+
+// The sign stands in a header that is read again, from pieces that end
+// anywhere, behind data that was read, in part, or not at all.
+TEST(LayerReader, KeepsTheSignOfATimeJustBefore1970WhereverItsHeaderLies) {
+  TarWriter tar;
+  for (int i = 0; i < 40; ++i) {
+    tar.Add({.path = "before" + std::to_string(i),
+             .data = std::string(static_cast<size_t>(i) * 97, 'd')});
+    tar.Add({.path = std::string(static_cast<size_t>(i) * 6 + 1, 'n'),
+             .mtime = i % 2 == 0 ? "-0.25" : "0.25",
+             .pax = {{"SCHILY.xattr.user.long",
+                      std::string(static_cast<size_t>(i) * 53, 'v')},
+                     {"comment", "7 mtime=-5"}}});
+  }
+  for (const bool read_data : {true, false}) {
+    TextSource source(tar.Finish());
+    const auto reader = LayerReader::Open(source, "sha256:test");
+    for (int i = 0; i < 80; ++i) {
+      LayerEntry entry;
+      const auto more = reader->Next(entry);
+      ASSERT_TRUE(more.ok()) << more.error().message;
+      if (i % 2 == 1) {
+        const bool before = i / 2 % 2 == 0;
+        EXPECT_EQ(entry.mtime_seconds, before ? -1 : 0) << i;
+        EXPECT_EQ(entry.mtime_nanoseconds, before ? 750'000'000u : 250'000'000u)
+            << i;
+      } else if (read_data) {
+        DataRun run;
+        EXPECT_TRUE(reader->ReadData(run).ok());
+      }
+    }
+  }
 }
 
 TEST(LayerReader, KeepsNamesByteForByte) {
