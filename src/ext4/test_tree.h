@@ -78,9 +78,7 @@ std::vector<std::string> ReadChunks(const Ext4Image& image, DataSource& source);
 // Writes the image as a sparse file.
 void SaveImage(const Ext4Image& image, DataSource& source,
                const std::string& path);
-// What the command prints; its exit code in *exit_code.
-std::string RunCommand(const std::string& command, int* exit_code);
-// Expects `e2fsck -fn` to be clean.
+// Expects `e2fsck -fn` to be clean, where there is an e2fsck.
 void ExpectClean(const std::string& image_path);
 void ExpectClean(const Ext4Image& image, DataSource& source);
 
