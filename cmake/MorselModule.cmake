@@ -1,10 +1,11 @@
 # One folder is one library. morsel_library states everything about it: its
-# sources, its tests (one binary a folder), the folders that it may include
+# sources, its tests (one binary a folder; S3_TESTS are a second one, run
+# against the S3 service of tests/rgw.sh), the folders that it may include
 # (DEPENDS, checked by tests/check_tree.py) and the outside libraries (LIBS).
 # A folder's CMakeLists.txt is its statement of dependence.
 
 function(morsel_library name)
-  cmake_parse_arguments(M "" "" "SOURCES;TESTS;DEPENDS;LIBS" ${ARGN})
+  cmake_parse_arguments(M "" "" "SOURCES;TESTS;S3_TESTS;DEPENDS;LIBS" ${ARGN})
   list(TRANSFORM M_DEPENDS PREPEND morsel_)
   if(M_SOURCES)
     add_library(morsel_${name} STATIC ${M_SOURCES})
@@ -21,6 +22,15 @@ function(morsel_library name)
       GTest::gtest_main)
     gtest_discover_tests(${name}_test TEST_PREFIX "${name}/"
       DISCOVERY_MODE PRE_TEST PROPERTIES TIMEOUT 300 LABELS unit)
+  endif()
+  if(M_S3_TESTS AND MORSEL_TESTS)
+    add_executable(${name}_s3_test ${M_S3_TESTS})
+    target_link_libraries(${name}_s3_test PRIVATE morsel_${name} GTest::gmock
+      GTest::gtest_main)
+    gtest_discover_tests(${name}_s3_test TEST_PREFIX "${name}/s3/"
+      DISCOVERY_MODE PRE_TEST PROPERTIES TIMEOUT 300 LABELS unit
+      FIXTURES_REQUIRED rgw
+      ENVIRONMENT "MORSEL_TEST_RGW=${PROJECT_BINARY_DIR}/rgw/env")
   endif()
 endfunction()
 

@@ -1,27 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-// What every ObjectStore promises, run against each provider.
+// What every ObjectStore promises, run against each provider: built once with
+// those of this process, and once with S3.
+#include "store/conformance.h"
+
 #include <gtest/gtest.h>
 
 #include <atomic>
-#include <functional>
 #include <map>
 #include <random>
 #include <thread>
 
-#include "store/dir_store.h"
-#include "store/memory_store.h"
-#include "store/object_store.h"
 #include "store/test_folder.h"
 
 namespace morsel {
 namespace {
 
-struct Provider {
-  const char* name;
-  std::function<std::unique_ptr<ObjectStore>(const std::string& folder)> make;
-};
-
-class ObjectStoreTest : public testing::TestWithParam<Provider> {
+class ObjectStoreTest : public testing::TestWithParam<ConformanceProvider> {
  protected:
   ObjectStoreTest() : store_(GetParam().make(folder_.path() + "/store")) {}
 
@@ -274,20 +268,11 @@ TEST_P(ObjectStoreTest, RandomOperationsMatchAMap) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Providers, ObjectStoreTest,
-    testing::Values(Provider{"Memory",
-                             [](const std::string&) {
-                               return std::make_unique<MemoryStore>();
-                             }},
-                    Provider{"Directory",
-                             [](const std::string& folder) {
-                               auto store =
-                                   DirStore::Open(folder, Access::kWrite);
-                               CHECK(store.ok());
-                               return std::move(store).value();
-                             }}),
-    [](const auto& provider) { return std::string(provider.param.name); });
+INSTANTIATE_TEST_SUITE_P(Providers, ObjectStoreTest,
+                         testing::ValuesIn(ConformanceProviders()),
+                         [](const auto& provider) {
+                           return std::string(provider.param.name);
+                         });
 
 }  // namespace
 }  // namespace morsel

@@ -232,7 +232,7 @@ TEST(OpenStore, KnowsDirectoriesAndRefusesOtherProviders) {
   EXPECT_TRUE(OpenStore("dir:" + folder.path(), Access::kRead).ok());
   EXPECT_EQ(OpenStore(folder.path() + "/none", Access::kRead).error().code,
             Code::kNotFound);
-  for (const char* origin : {"", "dir:", "s3://bucket", "gs://bucket/x"})
+  for (const char* origin : {"", "dir:", "s3://", "s3://B", "gs://bucket/x"})
     EXPECT_EQ(OpenStore(origin, Access::kRead).error().code, Code::kInvalid);
 }
 

@@ -1,25 +1,54 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/open_store.h"
 
+#include "net/http_client.h"
 #include "store/dir_store.h"
+#include "store/s3_address.h"
+#include "store/s3_store.h"
 
 namespace morsel {
+namespace {
 
-Result<std::unique_ptr<ObjectStore>> OpenStore(const std::string& origin,
-                                               Access access) {
+bool IsS3(const std::string& origin) { return origin.starts_with("s3://"); }
+
+Result<std::string> FolderOf(const std::string& origin) {
   std::string path = origin;
   if (path.starts_with("dir:")) {
     path = path.substr(4);
   } else if (const size_t colon = path.find("://");
              colon != std::string::npos) {
-    return MakeError(Code::kInvalid,
-                     "the origin " + origin + ": this build has no provider " +
-                         path.substr(0, colon) + "; use a directory");
+    return MakeError(Code::kInvalid, "the origin " + origin +
+                                         ": there is no provider " +
+                                         path.substr(0, colon) +
+                                         "; use a directory, or s3://BUCKET");
   }
   if (path.empty())
     return MakeError(Code::kInvalid,
                      "the origin is empty: name a directory with --origin");
+  return path;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<ObjectStore>> OpenStore(const std::string& origin,
+                                               Access access) {
+  if (IsS3(origin)) {
+    ASSIGN_OR_RETURN(const S3Address address, ParseS3Address(origin));
+    return S3Store::Open(address, access);
+  }
+  ASSIGN_OR_RETURN(const std::string path, FolderOf(origin));
   return DirStore::Open(path, access);
+}
+
+Result<ConfinableStore> OpenConfinableStore(const std::string& origin) {
+  ConfinableStore opened;
+  ASSIGN_OR_RETURN(opened.store, OpenStore(origin, Access::kRead));
+  opened.syscalls = {"openat", "newfstatat", "statx", "fcntl"};
+  if (!IsS3(origin)) return opened;
+  static_cast<S3Store&>(*opened.store).WarmUp();
+  for (std::string& name : HttpSyscalls())
+    opened.syscalls.push_back(std::move(name));
+  return opened;
 }
 
 }  // namespace morsel

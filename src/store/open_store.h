@@ -1,21 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
-// Opens the object store that an origin string names: the value of --origin.
+// From the text of an origin ("/var/lib/morsel/origin", "dir:/x",
+// "s3://bucket/prefix?endpoint=...", store/s3_address.h) to its store.
 //
-//   PATH or dir:PATH   a directory (store/dir_store.h)
-//
-// Thread safety: a free function.
+// Thread safety: free functions.
 #pragma once
 
 #include <memory>
 #include <string>
+#include <vector>
 
+#include "base/result.h"
 #include "store/object_store.h"
 
 namespace morsel {
 
-// kInvalid: no such provider in this build, or nothing named. kNotFound: it
+// kInvalid: no provider of this build, or nothing named. kNotFound: it
 // does not exist, and `access` is kRead. Others as the provider's.
 Result<std::unique_ptr<ObjectStore>> OpenStore(const std::string& origin,
                                                Access access);
+
+// A store for reading, for a process that confines itself afterwards
+// (base/confine.h): all that it could not do then has been done.
+struct ConfinableStore {
+  std::unique_ptr<ObjectStore> store;
+  std::vector<std::string> syscalls;  // that the store needs
+};
+Result<ConfinableStore> OpenConfinableStore(const std::string& origin);
 
 }  // namespace morsel
