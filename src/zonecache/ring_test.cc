@@ -125,7 +125,7 @@ TEST(RingTest, TheWalkGoesCounterclockwiseAsTheSlowModelDoes) {
 // What one change of the nodes costs: every chunk keeps all stripes but one,
 // and about 1/n of all stripes have no place any more.
 void ExpectCheapChange(const Ring& before, const Ring& after, size_t larger) {
-  constexpr int kChunks = 10'000;
+  constexpr int kChunks = 8000;
   int moved = 0;
   for (int i = 0; i < kChunks; ++i) {
     const std::vector<std::string> old_walk = AddressesOf(before, NameOf(i));
