@@ -97,6 +97,25 @@ debian_layout() {
   }
 }
 
+# s3 [own]: an origin of its own in a real S3 service: exports AWS_*, MORSEL_S3_*
+# and MORSEL_ORIGIN. `own` starts a service for this test alone (in $WORK/rgw),
+# that it may stop; else that of ctest is used, if there is one.
+s3() {
+  local code=0 settings=${MORSEL_TEST_RGW:-}
+  if [[ ${1:-} == own || -z $settings ]]; then
+    bash "$TESTS/rgw.sh" up "$WORK/rgw" >&2 || code=$?
+    ((code != 77)) || skip "needs radosgw, ceph-mon and ceph-osd"
+    ((code == 0)) || fail "the S3 service does not start"
+    settings=$WORK/rgw/env
+  fi
+  set -a
+  # shellcheck disable=SC1090
+  . "$settings"
+  set +a
+  MORSEL_ORIGIN=s3://$MORSEL_TEST_BUCKET/$(basename "$WORK")
+  export MORSEL_ORIGIN
+}
+
 drop_caches() {
   sync
   echo 3 >/proc/sys/vm/drop_caches

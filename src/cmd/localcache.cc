@@ -22,7 +22,7 @@
 #include "localcache/arena_writer.h"
 #include "localcache/server.h"
 #include "origin/chunk_object.h"
-#include "store/dir_store.h"
+#include "store/open_store.h"
 
 namespace morsel {
 namespace {
@@ -145,12 +145,13 @@ Result<std::unique_ptr<ArenaWriter>> OpenArena(const Words& words) {
 }
 
 // What the daemon does after it is confined, beside the common calls: it reads
-// files of the origin, grows the arena, and makes the rings of new clients.
-Status ConfineDaemon(const Words& words) {
+// from the origin, grows the arena, and makes the rings of new clients.
+Status ConfineDaemon(const Words& words, const ConfinableStore& origin) {
   ConfineOptions options;
   options.uid = words.uid;
-  options.syscalls = {"openat",       "newfstatat", "statx", "fallocate",
-                      "memfd_create", "ftruncate",  "fcntl"};
+  options.syscalls = origin.syscalls;
+  for (const char* name : {"fallocate", "memfd_create", "ftruncate", "fcntl"})
+    options.syscalls.emplace_back(name);
   return Confine(options);
 }
 
@@ -167,12 +168,11 @@ Status Serve(Words words) {
   sigaddset(&signals, SIGTERM);
   sigaddset(&signals, SIGINT);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-  ASSIGN_OR_RETURN(Fd folder, OpenFile(words.origin, O_RDONLY | O_DIRECTORY));
+  ASSIGN_OR_RETURN(const ConfinableStore store,
+                   OpenConfinableStore(words.origin));
   ASSIGN_OR_RETURN(const auto arena, OpenArena(words));
-  RETURN_IF_ERROR_AS(ConfineDaemon(words), "confine");
-  ASSIGN_OR_RETURN(const auto store,
-                   DirStore::FromDirectory(std::move(folder), Access::kRead));
-  const auto origin = MakeOriginChunkSource(*store);
+  RETURN_IF_ERROR_AS(ConfineDaemon(words, store), "confine");
+  const auto origin = MakeOriginChunkSource(*store.store);
   ServerOptions options;
   options.origin_requests = words.origin_requests;
   options.origin_verifies = true;

@@ -13,6 +13,7 @@
 #include "base/random.h"
 #include "keys/file_key_service.h"
 #include "store/open_store.h"
+#include "store/s3_address.h"
 
 namespace morsel {
 namespace {
@@ -35,6 +36,8 @@ Status ApplyCommonOptions(const Arguments& arguments, Config& config) {
 Result<std::unique_ptr<Tool>> Tool::Make(const Arguments& arguments) {
   ASSIGN_OR_RETURN(Config config, Config::Load(arguments.Get("config")));
   RETURN_IF_ERROR(ApplyCommonOptions(arguments, config));
+  // From here on the origin says all about itself, wherever it is handed to.
+  RETURN_IF_ERROR(config.Set("origin", OriginAddress(config)));
   std::unique_ptr<Tool> tool(new Tool(std::move(config)));
   tool->quiet_ = arguments.Has("quiet");
   tool->json_ = arguments.Has("json");
