@@ -217,6 +217,30 @@ TEST(OverlayDevice, RefusesTheOverlayOfAnotherImage) {
   EXPECT_EQ(files.TryOpen(Bytes(kSize)).error().code, Code::kInvalid);
 }
 
+// tests/golden/make.py made it: page 1 is written, page 2 discarded.
+TEST(OverlayMap, IsThatOfTheGoldenFile) {
+  const Bytes golden =
+      ReadWholeFile(GOLDEN_FOLDER "/overlay-map-1", kMiB).value();
+  std::string manifest;
+  for (int i = 0; i < 32; ++i) manifest += "ab";
+  const OverlayMapOptions options{
+      .virtual_size = 32 * kPageSize,
+      .manifest_id = manifest,
+      .durable = true,
+      .boot_id = "00000000-0000-0000-0000-000000000001"};
+  const Fd made = EmptyMemoryFile();
+  {
+    auto map = OverlayMap::Open(Duplicate(made.get()).value(), options).value();
+    map->Set(1, 1, PageState::kData);
+    map->Set(2, 1, PageState::kZero);
+    ASSERT_TRUE(map->Publish(map->Snapshot()).ok());
+  }
+  Bytes bytes(golden.size());
+  ASSERT_EQ(FileSize(made.get()).value(), golden.size());
+  ASSERT_TRUE(ReadFullAt(made.get(), 0, bytes).ok());
+  EXPECT_EQ(bytes, golden);
+}
+
 TEST(OverlayDevice, RefusesADamagedMap) {
   Files files;
   files.Open(Bytes(kSize));

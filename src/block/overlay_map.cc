@@ -26,6 +26,8 @@ constexpr size_t kManifestAt = 24;
 constexpr size_t kManifestLength = 64;
 constexpr size_t kBootAt = 88;
 constexpr size_t kBootLength = 40;  // a UUID and zeros
+static_assert(kManifestAt + kManifestLength == kBootAt &&
+              kBootAt + kBootLength <= kHeaderSize);
 
 constexpr uint64_t kBitsPerPage = 2;
 constexpr uint64_t kPageMask = (1 << kBitsPerPage) - 1;

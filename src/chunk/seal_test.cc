@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/fd.h"
 #include "crypto/cipher.h"
 
 namespace morsel {
@@ -32,6 +33,18 @@ TEST(SealTest, FollowsTheFormulaOfThePaper) {
   Bytes opened(bytes.size());
   AesCtrXor(sealed.key.bytes(), 0, bytes, opened);
   EXPECT_EQ(opened, plain);
+}
+
+// tests/golden/make.py made it: name, key, ciphertext.
+TEST(SealTest, SealsAsTheGoldenFileIs) {
+  const Bytes golden =
+      ReadWholeFile(GOLDEN_FOLDER "/sealed-chunk-1", kMiB).value();
+  Bytes bytes = Plaintext();
+  bytes.resize(2 * kPageSize);
+  const SealedChunk sealed = SealChunk(Salt(1), "r0123456789ab", bytes);
+  EXPECT_EQ(
+      ToHex(sealed.name.digest()) + ToHex(sealed.key.bytes()) + ToHex(bytes),
+      ToHex(golden));
 }
 
 // The format must never change by accident: dedup and every stored image

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include <filesystem>
+#include <sstream>
 
 #include "base/fd.h"
 
@@ -50,6 +51,23 @@ TEST_F(FileKeyServiceTest, UnwrapsWhatItWrapped) {
   EXPECT_EQ(wrapped.key_id, keys->KeyId());
   EXPECT_EQ(wrapped.blob_hex.find(ToHex(data_key.bytes())), std::string::npos);
   EXPECT_TRUE(Same(keys->Unwrap(wrapped, "app").value(), data_key));
+}
+
+// tests/golden/make.py made it: a key file, its id, and a wrapping.
+TEST_F(FileKeyServiceTest, UnwrapsTheGoldenFile) {
+  const Bytes golden =
+      ReadWholeFile(GOLDEN_FOLDER "/wrapped-key-1", kMiB).value();
+  std::istringstream lines{std::string(AsText(golden))};
+  std::string key_line;
+  WrappedKey wrapped;
+  std::getline(lines, key_line);
+  std::getline(lines, wrapped.key_id);
+  std::getline(lines, wrapped.blob_hex);
+  WriteText(key_line + "\n");
+  const auto keys = FileKeyService::Open(path_).value();
+  EXPECT_EQ(keys->KeyId(), wrapped.key_id);
+  EXPECT_EQ(AsText(keys->Unwrap(wrapped, "library/python").value().bytes()),
+            "0123456789abcdef0123456789abcdef");
 }
 
 TEST_F(FileKeyServiceTest, MakesAFileThatOnlyItsOwnerReads) {

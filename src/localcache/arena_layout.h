@@ -28,6 +28,7 @@
 #include <array>
 #include <atomic>
 #include <bit>
+#include <cstddef>
 #include <cstdint>
 
 #include "base/bytes.h"
@@ -74,6 +75,12 @@ struct alignas(64) ArenaSlot {
 using ArenaWord = std::atomic<uint64_t>;
 
 static_assert(sizeof(ArenaSlot) == 640 && sizeof(ArenaHeader) <= kPageSize);
+static_assert(offsetof(ArenaHeader, file_bytes) == 16 &&
+              offsetof(ArenaHeader, slots_offset) == 32 &&
+              offsetof(ArenaHeader, allocated_pieces) == 48);
+static_assert(offsetof(ArenaSlot, name) == 16 &&
+              offsetof(ArenaSlot, pieces) == 48 &&
+              offsetof(ArenaSlot, crcs) == 96);
 static_assert(std::atomic<uint64_t>::is_always_lock_free &&
               sizeof(ArenaWord) == 8);
 

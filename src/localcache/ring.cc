@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstddef>
 
 namespace morsel {
 namespace {
@@ -21,6 +22,7 @@ struct Ring {
   alignas(64) std::atomic<uint64_t> written;
   alignas(64) std::array<std::atomic<uint32_t>, kRingCapacity> slots;
 };
+static_assert(offsetof(Ring, written) == 64 && offsetof(Ring, slots) == 128);
 
 Ring& RingAt(const SharedMapping& mapping) {
   return *reinterpret_cast<Ring*>(mapping.base());

@@ -29,11 +29,13 @@ inline constexpr size_t kSaltIdLength = 32;
 inline constexpr size_t kNonceOffset = kSaltIdOffset + kSaltIdLength;
 inline constexpr size_t kHeaderSize = 112;
 static_assert(kNonceOffset + kGcmNonceSize <= kHeaderSize);
+static_assert(kSaltIdOffset == 64 && kNonceOffset == 96);
 
 inline constexpr size_t kRowIndexOffset = 0;   // u32
 inline constexpr size_t kRowLengthOffset = 4;  // u32, bytes
 inline constexpr size_t kRowNameOffset = 8;
 inline constexpr size_t kRowSize = kRowNameOffset + kDigestSize;
+static_assert(kRowSize == 40);
 
 // 1 TiB of chunks, and far more than any config.
 inline constexpr uint64_t kMaxVirtualSize = 1024 * kGiB;

@@ -4,8 +4,10 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <random>
 
+#include "base/fd.h"
 #include "manifest/layout.h"
 
 namespace morsel {
@@ -62,6 +64,33 @@ TEST(Manifest, ReadsBackWhatWasEncoded) {
       OpenManifest::Open(std::move(manifest), DataKey()).value();
   EXPECT_EQ(opened.config(), kConfig);
   EXPECT_EQ(opened.KeyAt(1)[0], std::byte{3});
+}
+
+// tests/golden/make.py made it, from docs/formats.md.
+TEST(Manifest, IsThatOfTheGoldenFile) {
+  const Bytes golden = ReadWholeFile(GOLDEN_FOLDER "/manifest-1", kMiB).value();
+  Manifest manifest = Manifest::Parse(golden).value();
+  ASSERT_EQ(manifest.chunk_count(), 4U);
+  for (size_t i = 0; i < 4; ++i) {
+    const uint32_t index = std::array{0U, 3U, 4U, 900U}[i];
+    EXPECT_EQ(manifest.ChunkAt(i).index, index);
+    EXPECT_EQ(manifest.ChunkAt(i).stored_length,
+              (index % kPagesPerChunk + 1) * kPageSize);
+    EXPECT_EQ(manifest.ChunkAt(i).name, NameOf(index));
+  }
+  const OpenManifest opened =
+      OpenManifest::Open(std::move(manifest), DataKey()).value();
+  EXPECT_EQ(opened.config(), kConfig);
+  EXPECT_EQ(opened.KeyAt(3)[0], std::byte{900 % 256});
+  // All that the encoder adds of its own is the nonce, and what is sealed by
+  // it.
+  Bytes encoded = SmallManifest();
+  ASSERT_EQ(encoded.size(), golden.size());
+  std::copy_n(golden.begin() + kNonceOffset, kGcmNonceSize,
+              encoded.begin() + kNonceOffset);
+  const size_t clear = kHeaderSize + 4 * kRowSize;
+  EXPECT_TRUE(
+      std::equal(golden.begin(), golden.begin() + clear, encoded.begin()));
 }
 
 TEST(Manifest, HoldsAnImageWithoutChunks) {
