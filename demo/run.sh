@@ -124,12 +124,16 @@ run_on_demand() {
   cat "$STATE/output"
 }
 
+# as_json WORD...: a list.
+as_json() { jq -cn '$ARGS.positional' --args -- "$@"; }
+
 unpack_and_run() {
   local bundle=$STATE/bundle
   umoci unpack --image "$LAYOUT:$TAG" "$bundle" >/dev/null
-  jq '.process.args = $ARGS.positional | .process.terminal = false
+  jq --argjson words "$(as_json "${COMMAND[@]}")" \
+    '.process.args = $words | .process.terminal = false
       | .linux.namespaces |= map(select(.type != "network"))' \
-    --args "${COMMAND[@]}" <"$bundle/config.json" >"$STATE/config.json"
+    <"$bundle/config.json" >"$STATE/config.json"
   mv "$STATE/config.json" "$bundle/config.json"
   runc run --bundle "$bundle" "morsel-demo-$$"
 }
