@@ -18,6 +18,7 @@ namespace {
 constexpr fuse_ino_t kDisk = 2;
 constexpr double kForever = 1e9;
 constexpr size_t kThreads = 8;
+constexpr uint32_t kMaxRead = 1 << 20;
 
 off_t g_size_bytes = 0;
 
@@ -28,6 +29,11 @@ struct stat AttributesOf(fuse_ino_t inode) {
   info.st_nlink = 1;
   info.st_size = inode == kDisk ? g_size_bytes : 0;
   return info;
+}
+
+// libfuse wants the limit of the mount option here too.
+void Initialize(void*, fuse_conn_info* connection) {
+  connection->max_read = kMaxRead;
 }
 
 void GetAttributes(fuse_req_t request, fuse_ino_t inode, fuse_file_info*) {
@@ -55,7 +61,7 @@ void Open(fuse_req_t request, fuse_ino_t, fuse_file_info* file) {
 
 void Read(fuse_req_t request, fuse_ino_t, size_t size, off_t offset,
           fuse_file_info*) {
-  thread_local std::vector<char> buffer(1 << 20);
+  thread_local std::vector<char> buffer(kMaxRead);
   std::memset(buffer.data(), static_cast<int>(offset >> 12), size);
   fuse_reply_buf(request, buffer.data(), size);
 }
@@ -77,11 +83,13 @@ int main(int argc, char** argv) {
   if (argc != 3) return 2;
   g_size_bytes = std::atoll(argv[2]);
   fuse_lowlevel_ops operations{};
+  operations.init = Initialize;
   operations.lookup = Lookup;
   operations.getattr = GetAttributes;
   operations.open = Open;
   operations.read = Read;
-  std::vector<std::string> words = {argv[0], "-oallow_other,max_read=1048576"};
+  std::vector<std::string> words = {
+      argv[0], "-oallow_other,max_read=" + std::to_string(kMaxRead)};
   std::vector<char*> pointers = {words[0].data(), words[1].data()};
   fuse_args arguments = FUSE_ARGS_INIT(2, pointers.data());
   fuse_session* session =
