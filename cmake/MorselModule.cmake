@@ -34,14 +34,25 @@ function(morsel_library name)
   endif()
 endfunction()
 
-# A program: cmd/<source>, built as bin/<name>.
+# A program: cmd/<source>, built as bin/<name>. Its TESTS start it as a process:
+# MORSEL_PROGRAM is its path.
 function(morsel_program name)
-  cmake_parse_arguments(M "" "" "SOURCES;DEPENDS" ${ARGN})
+  cmake_parse_arguments(M "" "" "SOURCES;TESTS;DEPENDS" ${ARGN})
   list(TRANSFORM M_DEPENDS PREPEND morsel_)
   add_executable(${name} ${M_SOURCES})
   target_link_libraries(${name} PRIVATE ${M_DEPENDS})
   set_target_properties(${name} PROPERTIES
     RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
+  if(M_TESTS AND MORSEL_TESTS)
+    add_executable(${name}_test ${M_TESTS})
+    add_dependencies(${name}_test ${name})
+    target_link_libraries(${name}_test PRIVATE ${M_DEPENDS} GTest::gmock
+      GTest::gtest_main)
+    target_compile_definitions(${name}_test PRIVATE
+      "MORSEL_PROGRAM=\"$<TARGET_FILE:${name}>\"")
+    gtest_discover_tests(${name}_test TEST_PREFIX "cmd/"
+      DISCOVERY_MODE PRE_TEST PROPERTIES TIMEOUT 300 LABELS unit)
+  endif()
 endfunction()
 
 # A fuzz target: fuzz/<name>.cc, with libFuzzer in the preset `fuzz`.

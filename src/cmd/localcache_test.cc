@@ -49,17 +49,9 @@ class LocalCacheProgram : public testing::Test {
     auto client = Must(MakeSocketPair());
     auto control = Must(MakeSocketPair());
     SpawnOptions options;
-    options.argv = {MORSEL_LOCALCACHE,
-                    "--origin",
-                    folder_,
-                    "--memory-bytes",
-                    kMemory,
-                    "--client-fd",
-                    "10",
-                    "--control-fd",
-                    "11",
-                    "--arena-fd",
-                    "12"};
+    options.argv = {MORSEL_PROGRAM, "--origin",    folder_, "--memory-bytes",
+                    kMemory,        "--client-fd", "10",    "--control-fd",
+                    "11",           "--arena-fd",  "12"};
     if (geteuid() == 0) {
       options.argv.push_back("--uid");
       options.argv.push_back("64642");
@@ -150,7 +142,7 @@ TEST_F(LocalCacheProgram, RefusesWrongWords) {
       {"--origin", "/", "--memory-bytes", kMemory, "--client-fd", "77"},
       {"--nonsense"}};
   for (std::vector<std::string> words : wrong) {
-    words.insert(words.begin(), MORSEL_LOCALCACHE);
+    words.insert(words.begin(), MORSEL_PROGRAM);
     EXPECT_EQ(Must(RunCommand(words)).exit_code, 2);
   }
 }

@@ -206,6 +206,101 @@ VerbSpec DoctorVerb() {
           .run = RunDoctor};
 }
 
+VerbSpec ImagesVerb() {
+  return {.name = "images",
+          .summary = "list the images of the origin",
+          .description =
+              "Lists every name with its size and when it was "
+              "published.",
+          .arguments = {},
+          .options = {},
+          .examples = {},
+          .run = RunImages};
+}
+
+VerbSpec TagVerb() {
+  return {.name = "tag",
+          .summary = "give an image another name",
+          .description =
+              "Makes NEW show the image that NAME shows. Needs the "
+              "right to unwrap its key.",
+          .arguments = {kName, {.name = "NEW", .help = "the new name"}},
+          .options = {},
+          .examples = {},
+          .run = RunTag};
+}
+
+VerbSpec RmVerb() {
+  return {.name = "rm",
+          .summary = "remove a name",
+          .description =
+              "Removes the name. Chunks may be shared with other "
+              "images, so space returns only with the root, when that "
+              "is rotated out and collected.",
+          .arguments = {kName},
+          .options = {},
+          .examples = {},
+          .run = RunRm};
+}
+
+VerbSpec RootsVerb() {
+  return {
+      .name = "roots",
+      .summary = "list the roots, or admit a key to one",
+      .description =
+          "Without arguments, lists the roots of the origin. 'morsel roots "
+          "admit ROOT KEY_FILE' lets the key of KEY_FILE convert into ROOT: "
+          "its images then share chunks with the others' there, though "
+          "neither can open the other's.",
+      .arguments = {{.name = "ACTION", .help = "admit", .required = false},
+                    {.name = "ROOT",
+                     .help = "the root's id",
+                     .required = false},
+                    {.name = "KEY_FILE",
+                     .help = "the key file to admit",
+                     .required = false,
+                     .complete = "file"}},
+      .options = {},
+      .examples = {},
+      .run = RunRoots};
+}
+
+VerbSpec KeysVerb() {
+  return {
+      .name = "keys",
+      .summary = "show the id of the key, or make a key file",
+      .description =
+          "Shows the id of the key in use. 'morsel keys create' "
+          "makes the key file (0600) that --key-file names.",
+      .arguments = {{.name = "ACTION", .help = "create", .required = false}},
+      .options = {},
+      .examples = {},
+      .run = RunKeys};
+}
+
+VerbSpec CompletionVerb() {
+  return {.name = "completion",
+          .summary = "print the shell completion",
+          .description =
+              "Prints a script for bash; zsh takes it too, after "
+              "'autoload bashcompinit; bashcompinit'.",
+          .arguments = {{.name = "SHELL", .help = "bash or zsh"}},
+          .options = {},
+          .examples = {{"source <(morsel completion bash)",
+                        "Completes verbs, options, images and devices."}},
+          .run = RunCompletion};
+}
+
+VerbSpec ManVerb() {
+  return {.name = "man",
+          .summary = "write the man pages into a folder",
+          .description = "Writes morsel.1 and a page for each verb.",
+          .arguments = {{.name = "DIR", .help = "the folder"}},
+          .options = {},
+          .examples = {},
+          .run = RunMan};
+}
+
 }  // namespace
 
 const std::vector<OptionSpec>& CommonOptions() {
@@ -223,82 +318,10 @@ const std::vector<OptionSpec>& CommonOptions() {
 
 const std::vector<VerbSpec>& Verbs() {
   static const std::vector<VerbSpec> verbs = {
-      ConvertVerb(),
-      RunVerb(),
-      InspectVerb(),
-      VerifyVerb(),
-      {.name = "images",
-       .summary = "list the images of the origin",
-       .description = "Lists every name with its size and when it was "
-                      "published.",
-       .arguments = {},
-       .options = {},
-       .examples = {},
-       .run = RunImages},
-      {.name = "tag",
-       .summary = "give an image another name",
-       .description = "Makes NEW show the image that NAME shows. Needs the "
-                      "right to unwrap its key.",
-       .arguments = {kName, {.name = "NEW", .help = "the new name"}},
-       .options = {},
-       .examples = {},
-       .run = RunTag},
-      {.name = "rm",
-       .summary = "remove a name",
-       .description = "Removes the name. Chunks may be shared with other "
-                      "images, so space returns only with the root, when that "
-                      "is rotated out and collected.",
-       .arguments = {kName},
-       .options = {},
-       .examples = {},
-       .run = RunRm},
-      AttachVerb(),
-      DetachVerb(),
-      MountVerb(),
-      UmountVerb(),
-      {.name = "roots",
-       .summary = "list the roots, or admit a key to one",
-       .description =
-           "Without arguments, lists the roots of the origin. 'morsel roots "
-           "admit ROOT KEY_FILE' lets the key of KEY_FILE convert into ROOT: "
-           "its images then share chunks with the others' there, though "
-           "neither can open the other's.",
-       .arguments = {{.name = "ACTION", .help = "admit", .required = false},
-                     {.name = "ROOT",
-                      .help = "the root's id",
-                      .required = false},
-                     {.name = "KEY_FILE",
-                      .help = "the key file to admit",
-                      .required = false,
-                      .complete = "file"}},
-       .options = {},
-       .examples = {},
-       .run = RunRoots},
-      {.name = "keys",
-       .summary = "show the id of the key, or make a key file",
-       .description = "Shows the id of the key in use. 'morsel keys create' "
-                      "makes the key file (0600) that --key-file names.",
-       .arguments = {{.name = "ACTION", .help = "create", .required = false}},
-       .options = {},
-       .examples = {},
-       .run = RunKeys},
-      DoctorVerb(),
-      {.name = "completion",
-       .summary = "print the shell completion",
-       .description = "Prints a script for bash; zsh takes it too, after "
-                      "'autoload bashcompinit; bashcompinit'.",
-       .arguments = {{.name = "SHELL", .help = "bash or zsh"}},
-       .options = {},
-       .examples = {{"source <(morsel completion bash)",
-                     "Completes verbs, options, images and devices."}},
-       .run = RunCompletion},
-      {.name = "man",
-       .summary = "write the man pages into a folder",
-       .description = "Writes morsel.1 and a page for each verb.",
-       .arguments = {{.name = "DIR", .help = "the folder"}},
-       .options = {},
-       .examples = {},
-       .run = RunMan},
+      ConvertVerb(), RunVerb(),    InspectVerb(),    VerifyVerb(),
+      ImagesVerb(),  TagVerb(),    RmVerb(),         AttachVerb(),
+      DetachVerb(),  MountVerb(),  UmountVerb(),     RootsVerb(),
+      KeysVerb(),    DoctorVerb(), CompletionVerb(), ManVerb(),
   };
   return verbs;
 }

@@ -3,8 +3,9 @@
 
 #include <algorithm>
 #include <chrono>
-#include <thread>
 
+#include "base/clock.h"
+#include "base/mutex.h"
 #include "base/random.h"
 
 namespace morsel {
@@ -19,7 +20,12 @@ void Pause(int attempt) {
   uint32_t random;
   SystemRandom().Fill(std::as_writable_bytes(std::span(&random, 1)));
   const uint32_t limit_us = 1000U << std::min(attempt, 5);
-  std::this_thread::sleep_for(std::chrono::microseconds(random % limit_us));
+  const Deadline until =
+      SystemClock().Now() + std::chrono::microseconds(random % limit_us);
+  Mutex mutex;
+  CondVar nothing;
+  const MutexLock lock(mutex);
+  while (nothing.WaitUntil(mutex, until)) continue;
 }
 
 std::string Text(Json json) {
