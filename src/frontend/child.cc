@@ -109,8 +109,8 @@ Status GiveUpRights(const AgentSetup& setup) {
   ConfineOptions options;
   options.uid = ::geteuid() == 0 ? setup.child_uid : 0;
   // newfstatat is glibc's fstat; fcntl looks at the seals of a ring.
-  options.syscalls = {"fallocate", "fcntl", "fdatasync",
-                      "ftruncate", "msync", "newfstatat"};
+  options.syscalls = {"fallocate", "fcntl",     "fdatasync",
+                      "fsync",     "ftruncate", "newfstatat"};
   RETURN_IF_ERROR(Confine(options));
   // Confine keeps the signal that ends the child with its guard; who died
   // before that leaves another parent.
