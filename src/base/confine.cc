@@ -202,6 +202,10 @@ Status DropPrivileges(uid_t uid, gid_t gid) {
     return ErrnoError(errno, "set no_new_privs");
   }
   // Last, as a change of user sets it anew.
+  return RefuseCoreFiles();
+}
+
+Status RefuseCoreFiles() {
   if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) {
     return ErrnoError(errno, "refuse core files");
   }

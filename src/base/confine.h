@@ -38,6 +38,11 @@ struct ConfineOptions {
 // and the caller is not root. kIo: another system call failed.
 Status Confine(const ConfineOptions& options);
 
+// From now on a crash leaves no core file, wherever the machine puts them: for
+// who holds keys or plaintext and cannot be confined. Programs that it starts
+// leave theirs as they would. A change of user undoes it. kIo.
+Status RefuseCoreFiles();
+
 // The two halves, for who needs only one. DropPrivileges leaves the process
 // with no capability in any set and no_new_privs.
 Status DropPrivileges(uid_t uid, gid_t gid);

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <string_view>
 
+#include "base/confine.h"
 #include "base/log.h"
 #include "frontend/child.h"
 #include "frontend/guard.h"
@@ -18,5 +19,8 @@ int main(int argc, char** argv) {
   }
   morsel::InitLog(is_child ? "morsel-agent-child" : "morsel-agent",
                   morsel::LogLevel::kInfo);
+  // Before the keys are read. The child's own confinement does it once more.
+  const morsel::Status no_core = morsel::RefuseCoreFiles();
+  if (!no_core.ok()) morsel::LogWarn(no_core.error().message);
   return is_child ? morsel::RunChild() : morsel::RunGuard();
 }

@@ -3,6 +3,7 @@
 #include <csignal>
 #include <cstdio>
 
+#include "base/confine.h"
 #include "base/log.h"
 #include "cmd/command_line.h"
 #include "cmd/tool.h"
@@ -24,6 +25,9 @@ int Fail(const Error& error, const VerbSpec& verb) {
 int Main(const std::vector<std::string>& words) {
   InitLog("morsel", LogLevel::kWarn);
   std::signal(SIGPIPE, SIG_IGN);
+  // Keys and, in a convert, plaintext pass through this process.
+  const Status no_core = RefuseCoreFiles();
+  if (!no_core.ok()) LogWarn(no_core.error().message);
   const Result<ParsedLine> line = ParseCommandLine(words);
   if (!line.ok()) {
     std::fprintf(stderr, "morsel: %s\n", line.error().message.c_str());
