@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # A convert that is killed at any moment leaves no visible image and no spool;
-# the next one succeeds. Two at once of the same image both succeed.
+# the next one succeeds.
 . "$(dirname "$0")/lib.sh"
 requires jq timeout
 
@@ -29,14 +29,3 @@ for part in 1 5 15 30 45 60 75 85 92 97 100; do
 done
 ((kills > 0)) || fail "no convert was killed"
 echo "$kills of 11 were killed on the way"
-
-rm -rf "$MORSEL_STATE_DIR"
-morsel keys create -q >/dev/null 2>&1 || { mkdir -p "$MORSEL_STATE_DIR" && morsel keys create -q >/dev/null; }
-start morsel convert -q "$source" both:1
-one=$!
-start morsel convert -q "$source" both:1
-two=$!
-wait "$one" || fail "the first of two failed"
-wait "$two" || fail "the second of two failed"
-[[ $(morsel roots -q | wc -l) == 1 ]] || echo "note: two roots"
-expect_exit 0 morsel verify both:1

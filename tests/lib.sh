@@ -116,6 +116,18 @@ s3() {
   export MORSEL_ORIGIN
 }
 
+# flip_bit FILE OFFSET: the lowest bit of this byte.
+flip_bit() {
+  python3 - "$1" "$2" <<'END'
+import sys
+with open(sys.argv[1], 'r+b') as file:
+    file.seek(int(sys.argv[2]))
+    byte = file.read(1)[0] ^ 1
+    file.seek(int(sys.argv[2]))
+    file.write(bytes([byte]))
+END
+}
+
 drop_caches() {
   sync
   echo 3 >/proc/sys/vm/drop_caches

@@ -73,29 +73,34 @@ Result<Origin*> Tool::OpenOrigin(bool writing) {
 Result<KeyService*> Tool::Keys() {
   if (keys_ != nullptr) return keys_.get();
   CHECK(origin_ != nullptr);
-  const std::string path = KeyPath();
-  if (writing_ && !std::filesystem::exists(path)) {
-    ASSIGN_OR_RETURN(const bool has_roots, origin_->HasRoots());
-    if (has_roots)
-      return MakeError(Code::kDenied,
-                       "the key file " + path + " is missing, and the origin " +
-                           config_.Origin() +
-                           " holds images of another key: name the right one "
-                           "with --key-file, or make one with 'morsel keys "
-                           "create' and have it admitted with 'morsel roots "
-                           "admit'");
-    const std::string parent =
-        std::filesystem::path(path).parent_path().string();
-    if (!parent.empty()) RETURN_IF_ERROR(MakeDirectories(parent, 0755));
-    RETURN_IF_ERROR(FileKeyService::Create(path, SystemRandom()));
-    if (!quiet_)
-      std::fprintf(stderr,
-                   "made the key file %s: whoever has it can read the images "
-                   "that it wraps; keep a copy\n",
-                   path.c_str());
-  }
-  ASSIGN_OR_RETURN(keys_, FileKeyService::Open(path));
+  if (writing_) RETURN_IF_ERROR(MakeFirstKey());
+  ASSIGN_OR_RETURN(keys_, FileKeyService::Open(KeyPath()));
   return keys_.get();
+}
+
+Status Tool::MakeFirstKey() {
+  const std::string path = KeyPath();
+  if (std::filesystem::exists(path)) return Ok();
+  ASSIGN_OR_RETURN(const bool has_roots, origin_->HasRoots());
+  // Looked at again: another convert may have made both meanwhile.
+  if (std::filesystem::exists(path)) return Ok();
+  if (has_roots)
+    return MakeError(Code::kDenied,
+                     "the key file " + path + " is missing, and the origin " +
+                         config_.Origin() +
+                         " holds images of another key: name the right one "
+                         "with --key-file, or make one with 'morsel keys "
+                         "create' and have it admitted with 'morsel roots "
+                         "admit'");
+  const Status made = CreateKeyFile(path);
+  if (!made.ok() && made.error().code == Code::kExists) return Ok();
+  RETURN_IF_ERROR(made);
+  if (!quiet_)
+    std::fprintf(stderr,
+                 "made the key file %s: whoever has it can read the images "
+                 "that it wraps; keep a copy\n",
+                 path.c_str());
+  return Ok();
 }
 
 void Tool::Print(const Json& json, const std::string& id,
@@ -104,6 +109,18 @@ void Tool::Print(const Json& json, const std::string& id,
   if (quiet_) out = id.empty() ? "" : id + "\n";
   if (json_) out = json.Dump() + "\n";
   std::fwrite(out.data(), 1, out.size(), stdout);
+}
+
+Status CreateKeyFile(const std::string& path) {
+  const std::string parent = std::filesystem::path(path).parent_path().string();
+  if (!parent.empty()) RETURN_IF_ERROR(MakeDirectories(parent, 0755));
+  return FileKeyService::Create(path, SystemRandom());
+}
+
+int UsageError(const std::string& verb, const std::string& message) {
+  std::fprintf(stderr, "morsel: %s: %s; see 'morsel help %s'\n", verb.c_str(),
+               message.c_str(), verb.c_str());
+  return 2;
 }
 
 int ExitCodeOf(Code code) {
@@ -134,8 +151,9 @@ Result<UnlockedImage> Unlock(Tool& tool, const std::string& text) {
   const std::string what = "image " + name.ToString();
   Result<ResolvedImage> resolved = origin->Resolve(name);
   if (!resolved.ok() && resolved.error().code == Code::kNotFound)
-    return std::move(resolved).error().Wrap(
-        what + " ('morsel images' lists what there is)");
+    return MakeError(
+        Code::kNotFound,
+        resolved.error().message + "; 'morsel images' lists what there is");
   if (!resolved.ok()) return std::move(resolved).error().Wrap(what);
   ASSIGN_OR_RETURN(KeyService* const keys, tool.Keys());
   ASSIGN_OR_RETURN_AS(SecretKey data_key,

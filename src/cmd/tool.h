@@ -33,7 +33,8 @@ class Tool {
   // The origin for reading (it must exist) or writing (it is made). For
   // writing, a missing key file is made if the origin has no root yet.
   Result<Origin*> OpenOrigin(bool writing);
-  // Requires: OpenOrigin was called before. kNotFound says how to make a key.
+  // Requires: OpenOrigin was called before. kDenied: the key file is missing
+  // (says how to make one), or others can read it.
   Result<KeyService*> Keys();
 
   // The key file in use, whether or not it is there.
@@ -46,6 +47,8 @@ class Tool {
  private:
   explicit Tool(Config config) : config_(std::move(config)) {}
 
+  Status MakeFirstKey();
+
   Config config_;
   bool quiet_ = false;
   bool json_ = false;
@@ -54,6 +57,13 @@ class Tool {
   std::unique_ptr<Origin> origin_;
   std::unique_ptr<KeyService> keys_;
 };
+
+// A new key file, with the folders above it. kExists: it is there already.
+Status CreateKeyFile(const std::string& path);
+
+// For words that a verb cannot take, as the command line has them: says so with
+// a hint at the help, and gives the exit code.
+int UsageError(const std::string& verb, const std::string& message);
 
 // Exit codes: see the manual.
 int ExitCodeOf(Code code);

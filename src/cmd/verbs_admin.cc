@@ -16,7 +16,7 @@ Result<int> AdmitKey(Tool& tool, const Arguments& arguments) {
   const std::string root = arguments.Get("ROOT");
   const std::string key_file = arguments.Get("KEY_FILE");
   if (root.empty() || key_file.empty())
-    return MakeError(Code::kInvalid, "usage: morsel roots admit ROOT KEY_FILE");
+    return UsageError("roots", "admit wants ROOT and KEY_FILE");
   RETURN_IF_ERROR(tool.OpenOrigin(/*writing=*/false));
   ASSIGN_OR_RETURN(Origin* const origin, tool.OpenOrigin(/*writing=*/true));
   ASSIGN_OR_RETURN(KeyService* const keys, tool.Keys());
@@ -62,20 +62,16 @@ Result<int> RunRoots(Tool& tool, const Arguments& arguments) {
   const std::string action = arguments.Get("ACTION");
   if (action.empty()) return ListRoots(tool);
   if (action == "admit") return AdmitKey(tool, arguments);
-  return MakeError(Code::kInvalid, "'" + action +
-                                       "' is no action of roots; there is "
-                                       "'admit'");
+  return UsageError("roots", "'" + action + "' is no action; there is 'admit'");
 }
 
 Result<int> RunKeys(Tool& tool, const Arguments& arguments) {
   const std::string action = arguments.Get("ACTION");
   if (!action.empty() && action != "create")
-    return MakeError(
-        Code::kInvalid,
-        "'" + action + "' is no action of keys; there is 'create'");
+    return UsageError("keys",
+                      "'" + action + "' is no action; there is 'create'");
   const std::string path = tool.KeyPath();
-  if (action == "create")
-    RETURN_IF_ERROR(FileKeyService::Create(path, SystemRandom()));
+  if (action == "create") RETURN_IF_ERROR(CreateKeyFile(path));
   ASSIGN_OR_RETURN(const std::unique_ptr<KeyService> keys,
                    FileKeyService::Open(path));
   Json json;
@@ -133,8 +129,8 @@ Result<int> RunDoctor(Tool& tool, const Arguments& arguments) {
 Result<int> RunCompletion(Tool&, const Arguments& arguments) {
   const std::string shell = arguments.Get("SHELL");
   if (shell != "bash" && shell != "zsh")
-    return MakeError(Code::kInvalid,
-                     "no completion for '" + shell + "'; there are bash, zsh");
+    return UsageError("completion",
+                      "none for '" + shell + "'; there are 'bash' and 'zsh'");
   std::fputs(BashCompletion().c_str(), stdout);
   return 0;
 }

@@ -40,9 +40,9 @@ Result<int> ListAttached(Tool& tool) {
 Result<int> RunAttach(Tool& tool, const Arguments& arguments) {
   if (arguments.Has("list")) return ListAttached(tool);
   if (!arguments.Has("NAME"))
-    return MakeError(Code::kInvalid,
-                     "NAME is required: which image? ('morsel images' lists "
-                     "what there is)");
+    return UsageError("attach",
+                      "NAME is required: which image? 'morsel images' lists "
+                      "what there is");
   ASSIGN_OR_RETURN(const AttachedDevice device, AttachByName(tool, arguments));
   tool.Print(device.ToJson(), device.path, device.path + "\n");
   return 0;

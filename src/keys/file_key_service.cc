@@ -175,7 +175,7 @@ Result<std::unique_ptr<KeyService>> FileKeyService::Open(
     const std::string& path) {
   Result<Fd> file = OpenFile(path, O_RDONLY | O_NOCTTY);
   if (!file.ok() && file.error().code == Code::kNotFound)
-    return MakeError(Code::kNotFound,
+    return MakeError(Code::kDenied,
                      "there is no key file " + path +
                          "; 'morsel keys create' makes one, --key-file names "
                          "another");

@@ -25,9 +25,9 @@ namespace morsel {
 
 class FileKeyService {
  public:
-  // kNotFound (says how to make one); kDenied if others than its owner may
-  // read it, or its owner is neither root nor the caller; kInvalid names the
-  // line that is no key.
+  // kDenied if it is missing (says how to make one) or others than its owner
+  // may read it, or its owner is neither root nor the caller; kInvalid names
+  // the line that is no key.
   static Result<std::unique_ptr<KeyService>> Open(const std::string& path);
   // Makes `path` (0600) with one new key, whole or not at all. kExists.
   static Status Create(const std::string& path, Random& random);

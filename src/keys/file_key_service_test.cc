@@ -124,7 +124,7 @@ TEST_F(FileKeyServiceTest, TheNewestKeyWrapsAndAllUnwrap) {
 }
 
 TEST_F(FileKeyServiceTest, NamesWhatIsWrongWithTheFile) {
-  EXPECT_EQ(OpenCode(), Code::kNotFound);
+  EXPECT_EQ(OpenCode(), Code::kDenied);
   WriteText("");
   EXPECT_EQ(OpenCode(), Code::kInvalid);
   WriteText("morsel-key-1 abc\n");
