@@ -66,7 +66,10 @@ void Progress::Draw() {
       static_cast<double>(MillisecondsSince(begun_, clock_)) / 1000.0;
   const double rate =
       seconds > 0.05 ? static_cast<double>(done) / seconds : 0.0;
-  std::string text = phase_ + " " + Bar(done, total_bytes_) + HumanSize(done);
+  std::string text = phase_ + " ";
+  // Of what another program does, only that it goes on is known.
+  if (done != 0 || total_bytes_ != 0)
+    text += Bar(done, total_bytes_) + HumanSize(done);
   if (total_bytes_ != 0) text += " of " + HumanSize(total_bytes_);
   if (rate > 0) text += "  " + HumanSize(static_cast<uint64_t>(rate)) + "/s";
   if (rate > 0 && total_bytes_ > done) {

@@ -170,9 +170,13 @@ Result<int> RunInspect(Tool& tool, const Arguments& arguments) {
   ASSIGN_OR_RETURN(const ImageName name, ImageName::Parse(text_name));
   std::string config;
   if (!arguments.Has("no-key")) {
-    ASSIGN_OR_RETURN_AS(const OpenManifest opened, OpenSealed(tool, text_name),
-                        "open the sealed part (--no-key shows the rest)");
-    config = std::string(opened.config());
+    const Result<OpenManifest> opened = OpenSealed(tool, text_name);
+    if (!opened.ok() && opened.error().code == Code::kDenied)
+      return MakeError(Code::kDenied, opened.error().message +
+                                          " (--no-key shows what can be known "
+                                          "without it)");
+    if (!opened.ok()) return opened.error();
+    config = std::string(opened->config());
   }
   if (arguments.Has("oci-config")) {
     std::printf("%s\n", config.c_str());

@@ -39,10 +39,13 @@ Result<FlatImage> FlattenImage(const FlattenOptions& options,
                                Progress& progress) {
   FlatImage flat;
   ASSIGN_OR_RETURN(flat.folder, WorkFolder::Create(options.spool_dir));
+  if (options.source.starts_with("docker://"))
+    progress.Begin("Fetching the image by skopeo", 0);
   ASSIGN_OR_RETURN(SourceImage source,
                    OpenImage({.source = options.source,
                               .platform = options.platform,
                               .work_dir = flat.folder->path()}));
+  progress.End();
   ASSIGN_OR_RETURN(MergedImage merged,
                    ReadAndMerge(source, options.thread_count, flat, progress));
   flat.file_bytes = VisibleFileBytes(merged.tree);

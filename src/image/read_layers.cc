@@ -34,14 +34,18 @@ class LayerRecorder {
     while (true) {
       ASSIGN_OR_RETURN(const bool more, reader_.Next(entry));
       if (!more) return writer_.Flush();
-      RETURN_IF_ERROR_AS(Record(entry), "layer " + records_.id + ", entry " +
-                                            PrintablePath(entry.path));
+      RETURN_IF_ERROR(Record(entry));
     }
   }
 
  private:
+  std::string Where(const LayerEntry& entry) const {
+    return "layer " + records_.id + ", entry " + PrintablePath(entry.path);
+  }
+
+  // The reader's own errors say where already.
   Status Record(LayerEntry& entry) {
-    RETURN_IF_ERROR(Charge(entry));
+    RETURN_IF_ERROR_AS(Charge(entry), Where(entry));
     EntryRecord record;
     record.path = AddText(entry.path);
     record.target = AddText(entry.target);
@@ -58,9 +62,7 @@ class LayerRecorder {
       record.xattr_set = static_cast<uint32_t>(records_.xattr_sets.size());
     }
     if (!entry.warning.empty() && records_.warnings.size() < kMaxWarnings)
-      records_.warnings.push_back("layer " + records_.id + ", entry " +
-                                  PrintablePath(entry.path) + ": " +
-                                  entry.warning);
+      records_.warnings.push_back(Where(entry) + ": " + entry.warning);
     if (S_ISREG(record.mode)) RETURN_IF_ERROR(SpoolData(record));
     records_.entries.push_back(record);
     return Ok();

@@ -85,7 +85,7 @@ Result<SourceImage> OpenSaved(std::shared_ptr<const BlobStore> store,
   RETURN_IF_ERROR_AS(CheckConfigName(chosen.config, image.digest), where);
   RETURN_IF_ERROR_AS(ApplyConfig(std::move(config_text), wanted, image), where);
   image.suggested_name = !reference.empty()     ? reference
-                         : !chosen.tags.empty() ? chosen.tags.front()
+                         : !chosen.tags.empty() ? Familiar(chosen.tags.front())
                                                 : NameFromPath(where, "");
   image.store = std::move(store);
   return image;
