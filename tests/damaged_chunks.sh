@@ -1,9 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # A chunk that is flipped by one bit, cut short or missing is never served:
-# the read fails, verify names it, and nothing else suffers.
+# the read fails, verify names it, and nothing else suffers. A convert of the
+# same image puts a missing chunk back.
 . "$(dirname "$0")/lib.sh"
-requires root fuse jq
+requires root fuse jq python3
 
 morsel convert -q "$(image nasty)" damage:1 >/dev/null
 expect_exit 0 morsel verify damage:1
@@ -11,8 +12,15 @@ expect_exit 0 morsel verify damage:1
 morsel inspect --json --chunks damage:1 >"$WORK/image"
 name=$(field "$WORK/image" '.chunks[-1].name')
 index=$(field "$WORK/image" '.chunks[-1].index')
-file=$(find "$MORSEL_STATE_DIR/origin" -name "$name")
+length=$(field "$WORK/image" '.chunks[-1].stored_length')
+file_of() { find "$MORSEL_STATE_DIR/origin" -name "$1"; }
+file=$(file_of "$name")
 cp "$file" "$WORK/good"
+
+restore() {
+  cp --remove-destination "$WORK/good" "$file"
+  chmod 644 "$file"
+}
 
 read_chunk() {
   local device code=0
@@ -28,15 +36,15 @@ read_chunk() {
 read_chunk || fail "a good chunk cannot be read"
 damage() {
   case $1 in
-    flipped) printf '\x%02x' $((0x$(head -c 1 "$file" | od -An -tx1 | tr -d ' ') ^ 1)) |
-      xargs -0 printf | dd of="$file" conv=notrunc status=none ;;
+    flipped-*) flip_bit "$file" "${1#flipped-}" ;;
     truncated) truncate -s -4096 "$file" ;;
+    empty) : >"$file" ;;
     missing) rm "$file" ;;
   esac
 }
-for kind in flipped truncated missing; do
-  cp --remove-destination "$WORK/good" "$file"
-  chmod 644 "$file"
+for kind in flipped-0 "flipped-$((length / 2))" "flipped-$((length - 1))" \
+  truncated empty missing; do
+  restore
   damage "$kind"
   ! read_chunk || fail "$kind: the read succeeded"
   expect_text "$WORK/dd" "Input/output error"
@@ -44,6 +52,16 @@ for kind in flipped truncated missing; do
   expect_exit 4 morsel verify damage:1
   expect_text "$WORK/out" "$name"
 done
-cp "$WORK/good" "$file"
-chmod 644 "$file"
+
+# Missing: the next convert of the image stores it again.
+morsel convert -q "$(image nasty)" damage:1 >/dev/null
 expect_exit 0 morsel verify damage:1
+
+# Every damage is found, however many there are.
+jq -r '.chunks[].name' "$WORK/image" | sort -u >"$WORK/names"
+while read -r one; do
+  flip_bit "$(file_of "$one")" 100
+done <"$WORK/names"
+expect_exit 4 morsel verify --json damage:1
+jq -r '.damages[].name' "$WORK/out" | sort -u | cmp - "$WORK/names" ||
+  fail "verify did not name every damaged chunk"

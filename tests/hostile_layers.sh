@@ -12,10 +12,10 @@ while read -r tag code; do
     "oci:$WORK/hostile/$tag:x" "hostile:$tag"
   if ((code != 0)); then
     [[ -s $WORK/err ]] || fail "$tag: no message"
+    echo "$tag: $code $(tail -n 1 "$WORK/err" | cut -c1-250)"
     expect_exit 3 morsel inspect "hostile:$tag"
   else
     expect_exit 0 morsel verify "hostile:$tag"
   fi
-  echo "$tag: $code $(tail -n 1 "$WORK/err" | cut -c1-150)"
 done <"$WORK/list"
 [[ ! -e /tmp/morsel-escaped ]] || fail "something escaped"
