@@ -6,27 +6,25 @@
 requires root fuse loop runc jq
 
 morsel convert -q "$(image base)" crash:1 >/dev/null
-wait_until() {
-  local i
-  for ((i = 0; i < 400; i++)); do
-    "$@" && return
-    read -rt 0.05 <> <(:) || true
-  done
-  fail "waited in vain for: $*"
-}
 is_ready() { grep -q ready "$WORK/out.run"; }
-is_gone() { [[ ! -e /proc/$1 ]]; }
+
+# Somebody who types nothing.
+mkfifo "$WORK/typing"
+exec 9<>"$WORK/typing"
 
 for victim in tool guard child cache; do
-  start "$MORSEL_BIN/morsel" run -i crash:1 -- sh -c 'echo ready; read x' \
-    >"$WORK/out.run" 2>"$WORK/err.run" < <(sleep 600)
+  : >"$WORK/out.run"
+  # Not by `start`, which gives its command no input.
+  "$MORSEL_BIN/morsel" run -i crash:1 -- sh -c 'echo ready; read x' \
+    <"$WORK/typing" >"$WORK/out.run" 2>"$WORK/err.run" &
   tool=$!
+  STARTED+=("$tool")
   wait_until is_ready
   guard=$(morsel attach --list --json | jq '.[0].agent_pid')
   case $victim in
     tool) pid=$tool ;;
     guard) pid=$guard ;;
-    child) pid=$(pgrep -P "$guard" -f morsel-agent | head -n 1) ;;
+    child) pid=$(pgrep -P "$guard" -f -- --child | head -n 1) ;;
     cache) pid=$(pgrep -P "$guard" -f morsel-localcache | head -n 1) ;;
   esac
   kill -KILL "$pid"

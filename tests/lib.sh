@@ -116,6 +116,20 @@ s3() {
   export MORSEL_ORIGIN
 }
 
+# wait_until COMMAND...: tried again and again; the minute that it gives up
+# after is a guard against a hang, and no measure.
+wait_until() {
+  local i
+  for ((i = 0; i < 1200; i++)); do
+    ! "$@" || return 0
+    read -rt 0.05 <> <(:) || true
+  done
+  fail "waited in vain for: $*"
+}
+
+# is_gone PID: it runs no more, whether or not its parent has noticed.
+is_gone() { ! grep -qs '^State:.[^ZX]' "/proc/$1/status"; }
+
 # flip_bit FILE OFFSET: the lowest bit of this byte.
 flip_bit() {
   python3 - "$1" "$2" <<'END'
