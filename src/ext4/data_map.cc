@@ -10,14 +10,19 @@
 
 namespace morsel {
 
-DataMap::DataMap(const Tree& tree, const Placement& placement,
-                 std::vector<bool>& live) {
+DataMap::DataMap(const Tree& tree, const PathOrder& order,
+                 const Placement& placement, std::vector<bool>& live) {
   runs_.reserve(tree.extents.size());
+  // Of files that lie in one place the highest stands for all.
+  std::vector<bool> stands(tree.nodes.size(), true);
+  for (size_t i = 0; i < tree.nodes.size(); ++i) {
+    if (order.unchanged[i]) stands[order.before[i]] = false;
+  }
   for (const bool hidden : {false, true}) {
     const size_t first = runs_.size();
     for (size_t i = 0; i < tree.nodes.size(); ++i) {
       const TreeNode& node = tree.nodes[i];
-      if (!S_ISREG(node.mode) || node.hidden != hidden) continue;
+      if (!S_ISREG(node.mode) || node.hidden != hidden || !stands[i]) continue;
       AddFile(tree, node, placement.place[i]);
     }
     if (!hidden) MarkLive(first, live);

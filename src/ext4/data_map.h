@@ -20,7 +20,7 @@ class DataMap {
   // something that is `live`, so that the chunk stays as other images have it,
   // and left out elsewhere. `live` is by index of the chunk; chunks of visible
   // data are added to it.
-  DataMap(const Tree& tree, const Placement& placement,
+  DataMap(const Tree& tree, const PathOrder& order, const Placement& placement,
           std::vector<bool>& live);
 
   // Puts what data there is into the bytes of the image from `offset` on.

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ext4/directory_state.h"
 
+#include <sys/stat.h>
+
 #include <algorithm>
+#include <utility>
 
 namespace morsel {
 namespace {
@@ -86,13 +89,30 @@ std::span<const DirectoryItem> DirectoryStates::AsOf(uint32_t rank,
   return MakeItems();
 }
 
+bool DirectoryStates::Same(const Candidate& a, const Candidate& b) const {
+  return order_.first[a.node] == order_.first[b.node] && a.name == b.name &&
+         (tree_.nodes[a.node].mode & S_IFMT) ==
+             (tree_.nodes[b.node].mode & S_IFMT);
+}
+
+bool DirectoryStates::SameAs(const std::vector<Candidate>& other) const {
+  return std::equal(
+      candidates_.begin(), candidates_.end(), other.begin(), other.end(),
+      [this](const Candidate& a, const Candidate& b) { return Same(a, b); });
+}
+
 bool DirectoryStates::SameAsNow(uint32_t rank, uint16_t layer) {
+  CollectNow(rank);
+  const std::vector<Candidate> now = std::move(candidates_);
   CollectAsOf(rank, layer);
-  const std::span<const TreeEntry> now = EntriesOf(rank);
-  return std::equal(candidates_.begin(), candidates_.end(), now.begin(),
-                    now.end(), [this](const Candidate& a, const TreeEntry& b) {
-                      return a.node == b.node && a.name == tree_.NameOf(b.name);
-                    });
+  return SameAs(now);
+}
+
+bool DirectoryStates::SameAsOf(uint32_t rank, uint16_t layer, uint16_t other) {
+  CollectAsOf(rank, other);
+  const std::vector<Candidate> state = std::move(candidates_);
+  CollectAsOf(rank, layer);
+  return SameAs(state);
 }
 
 }  // namespace morsel

@@ -31,14 +31,18 @@ class DirectoryStates {
   // Those that it had when `layer` was done.
   std::span<const DirectoryItem> AsOf(uint32_t rank, uint16_t layer);
 
-  // Whether both are the same names of the same nodes.
+  // Whether both are the same bytes: names, inode numbers and types.
   bool SameAsNow(uint32_t rank, uint16_t layer);
+  // The same for the states that two layers left.
+  bool SameAsOf(uint32_t rank, uint16_t layer, uint16_t other);
 
  private:
   struct Candidate {
     std::string_view name;
     uint32_t node = 0;
   };
+  bool Same(const Candidate& a, const Candidate& b) const;
+  bool SameAs(const std::vector<Candidate>& other) const;
   std::span<const TreeEntry> EntriesOf(uint32_t rank) const;
   void CollectNow(uint32_t rank);
   void CollectAsOf(uint32_t rank, uint16_t layer);

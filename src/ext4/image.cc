@@ -10,6 +10,7 @@
 #include "ext4/order.h"
 #include "ext4/placement.h"
 #include "ext4/scratch.h"
+#include "ext4/unchanged.h"
 #include "ext4/writer.h"
 
 namespace morsel {
@@ -53,9 +54,10 @@ std::vector<uint32_t> ListLive(const std::vector<bool>& live) {
 }  // namespace
 
 Result<std::unique_ptr<Ext4Image>> Ext4Image::Build(
-    const Tree& tree, const std::string& scratch_dir) {
+    const Tree& tree, DataSource& source, const std::string& scratch_dir) {
   RETURN_IF_ERROR(CheckTree(tree));
-  const PathOrder order = MakePathOrder(tree);
+  PathOrder order = MakePathOrder(tree);
+  RETURN_IF_ERROR(FindUnchanged(tree, source, order));
   ASSIGN_OR_RETURN(const Placement placement, MakePlacement(tree, order));
   const SpareNeed spare = CountSpare(tree);
   ASSIGN_OR_RETURN(const uint32_t flex_groups,
@@ -73,7 +75,7 @@ Result<std::unique_ptr<Ext4Image>> Ext4Image::Build(
   for (const auto& [index, pages] : scratch->chunks()) {
     if (pages.live) live[index] = true;
   }
-  DataMap data(tree, placement, live);
+  DataMap data(tree, order, placement, live);
   return std::unique_ptr<Ext4Image>(new BuiltImage(
       std::move(scratch), std::move(data), ListLive(live), size_bytes));
 }

@@ -26,11 +26,12 @@ class Ext4Image {
  public:
   virtual ~Ext4Image() = default;
 
-  // The scratch file is made in `scratch_dir` and has no name. kInvalid: the
+  // The scratch file is made in `scratch_dir` and has no name; `source` is
+  // used until Build returns. Errors: those of DataSource::Read; kInvalid: the
   // tree does not fit (names the limit and what exceeds it); kExhausted: the
   // scratch folder is full; kIo.
   static Result<std::unique_ptr<Ext4Image>> Build(
-      const Tree& tree, const std::string& scratch_dir);
+      const Tree& tree, DataSource& source, const std::string& scratch_dir);
 
   // 16, 64 or 256 GiB.
   virtual uint64_t size_bytes() const = 0;

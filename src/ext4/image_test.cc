@@ -11,7 +11,7 @@ namespace {
 
 TEST(Ext4Image, AnEmptyTreeIsCleanAndSmall) {
   TreeBuilder builder;
-  const auto image = BuildImage(builder.Build());
+  const auto image = BuildImage(builder.Build(), builder.source());
   ExpectClean(*image, builder.source());
   EXPECT_EQ(image->size_bytes(), 16 * kGiB);
   EXPECT_LE(image->chunks().size(), 5u);
@@ -30,7 +30,7 @@ TEST(Ext4Image, ASmallTreeIsClean) {
   for (int i = 0; i < 3000; ++i) {
     builder.File("many/" + std::string(100, 'n') + std::to_string(i), "");
   }
-  const auto image = BuildImage(builder.Build());
+  const auto image = BuildImage(builder.Build(), builder.source());
   ExpectClean(*image, builder.source());
 }
 

@@ -79,6 +79,7 @@ void RankDirectories(const Tree& tree, PathOrder& order) {
     order.directories.push_back(
         {.node = node,
          .pack_root = depth <= kPackDepth ? rank : home.pack_root,
+         .depth = depth,
          .rewritten = depth == 1 ? IsRewritten(tree.NameOf(facts.home_name))
                                  : home.rewritten});
     stack.push_back(children.RangeOf(node));
@@ -128,6 +129,44 @@ void FindRuns(const Tree& tree, PathOrder& order) {
                    order.runs.end());
 }
 
+// Whether `after` stands where `node` stood when its layer came: the name was
+// free by then, whatever upper layers did later.
+bool Succeeds(const Tree& tree, uint32_t index, uint32_t other) {
+  const TreeNode& node = tree.nodes[index];
+  const TreeNode& after = tree.nodes[other];
+  return node.home == after.home && node.hidden && node.layer < after.layer &&
+         node.hidden_layer > 0 && node.hidden_layer <= after.layer &&
+         !IsDirectory(node) && !IsDirectory(after) &&
+         tree.NameOf(node.home_name) == tree.NameOf(after.home_name);
+}
+
+void FindChains(const Tree& tree, PathOrder& order) {
+  order.before.assign(tree.nodes.size(), kNoNode);
+  order.unchanged.assign(tree.nodes.size(), false);
+  order.first.resize(tree.nodes.size());
+  for (uint32_t i = 0; i < order.first.size(); ++i) order.first[i] = i;
+  std::vector<uint32_t> by_name = order.nodes;
+  // What its own layer replaced was never there.
+  std::erase_if(by_name, [&tree](uint32_t i) {
+    return tree.nodes[i].hidden &&
+           tree.nodes[i].hidden_layer == tree.nodes[i].layer;
+  });
+  std::sort(by_name.begin(), by_name.end(), [&](uint32_t a, uint32_t b) {
+    const TreeNode& x = tree.nodes[a];
+    const TreeNode& y = tree.nodes[b];
+    return std::forward_as_tuple(order.rank[x.home], tree.NameOf(x.home_name),
+                                 x.layer) <
+           std::forward_as_tuple(order.rank[y.home], tree.NameOf(y.home_name),
+                                 y.layer);
+  });
+  for (size_t i = 1; i < by_name.size(); ++i) {
+    const uint32_t node = by_name[i];
+    if (!Succeeds(tree, by_name[i - 1], node)) continue;
+    order.before[node] = by_name[i - 1];
+    order.first[node] = order.first[by_name[i - 1]];
+  }
+}
+
 }  // namespace
 
 bool IsDirectory(const TreeNode& node) { return S_ISDIR(node.mode); }
@@ -137,6 +176,7 @@ PathOrder MakePathOrder(const Tree& tree) {
   RankDirectories(tree, order);
   SortNodes(tree, order);
   FindRuns(tree, order);
+  FindChains(tree, order);
   return order;
 }
 

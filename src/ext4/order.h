@@ -16,12 +16,14 @@
 namespace morsel {
 
 inline constexpr uint32_t kNoRank = UINT32_MAX;
+inline constexpr uint32_t kNoNode = UINT32_MAX;
 
 struct DirectoryFacts {
   uint32_t node = 0;
   // Rank of the ancestor at depth 4, or of itself above that: small files of
   // one layer with one pack root are stored together.
   uint32_t pack_root = 0;
+  uint32_t depth = 0;  // 0: the root
   // Below a directory that installing and configuring packages rewrites
   // (/etc, /var, ...).
   bool rewritten = false;
@@ -43,6 +45,15 @@ struct PathOrder {
   std::vector<uint32_t> nodes;
   // By home_rank, then layer.
   std::vector<HomeRun> runs;
+  // By node: the hidden node whose place in its directory this one took, and
+  // whose inode number it takes over; kNoNode: none. Files only, no
+  // directories.
+  std::vector<uint32_t> before;
+  // By node: the lowest of that chain, or itself: equal numbers.
+  std::vector<uint32_t> first;
+  // By node: has the bytes of `before`, and so lies where that lay. All false
+  // until FindUnchanged (ext4/unchanged.h) has looked.
+  std::vector<bool> unchanged;
 };
 
 // Requires: a tree that CheckTree accepts.

@@ -15,6 +15,8 @@ namespace {
 constexpr uint64_t kLargeFileBlocks = 256 * kKiB / kBlockBytes;
 constexpr uint64_t kOwnPackBlocks = 64 * kKiB / kBlockBytes;
 constexpr uint32_t kHubEntries = 16;
+constexpr uint32_t kFullEntries = 128;
+constexpr uint32_t kSharedDepth = 3;
 constexpr size_t kXattrEntryBytes = 16;
 constexpr size_t kXattrInodeBytes = 88;
 constexpr uint64_t kFastSymlinkBytes = 60;
@@ -75,12 +77,15 @@ class Placer {
   }
 
   // A hub has directories or many entries of its own layer: upper layers add
-  // to those rather than to a package's own folder.
+  // to those rather than to a package's own folder. A full one is a database
+  // of which a layer changes few files (/var/lib/dpkg/info).
   void FindHubs() {
     hub_.assign(order_.directories.size(), false);
+    full_.assign(order_.directories.size(), false);
     for (const HomeRun& run : order_.runs) {
       const uint32_t node = order_.directories[run.home_rank].node;
       if (run.layer != tree_.nodes[node].layer) continue;
+      full_[run.home_rank] = run.end - run.begin >= kFullEntries;
       bool hub = run.end - run.begin >= kHubEntries;
       for (uint32_t i = run.begin; i < run.end && !hub; ++i) {
         hub = IsDirectory(Node(i));
@@ -89,32 +94,79 @@ class Placer {
     }
   }
 
-  bool LikelyToChange(uint32_t node_index) const {
+  // Inodes of one kind lie together, so that a change spoils few chunks.
+  enum class InodeKind { kChanging, kDirectory, kOther };
+
+  InodeKind KindOf(uint32_t node_index) const {
     const TreeNode& node = tree_.nodes[node_index];
-    if (order_.directories[order_.rank[node.home]].rewritten) return true;
-    if (node.home == 0) return true;
-    return IsDirectory(node) && hub_[order_.rank[node_index]];
+    const uint32_t home = order_.rank[node.home];
+    const bool rewritten = order_.directories[home].rewritten;
+    if (node.home == 0) return InodeKind::kChanging;
+    if (!IsDirectory(node)) {
+      return rewritten && !full_[home] ? InodeKind::kChanging
+                                       : InodeKind::kOther;
+    }
+    const uint32_t rank = order_.rank[node_index];
+    return rewritten || hub_[rank] ||
+                   order_.directories[rank].depth <= kSharedDepth
+               ? InodeKind::kChanging
+               : InodeKind::kDirectory;
   }
 
-  // Numbers are index + 1. Those likely to change come first; the others
-  // begin a chunk of their own unless all fit one.
+  // Gives nodes the number of those whose place they took; how many others
+  // there are.
+  uint64_t InheritInodes(Slice slice) {
+    uint64_t others = 0;
+    for (uint32_t i = slice.begin; i < slice.end; ++i) {
+      const uint32_t node = order_.nodes[i];
+      if (order_.before[node] == kNoNode) {
+        ++others;
+      } else {
+        out_.inode[node] = out_.inode[order_.before[node]];
+      }
+    }
+    return others;
+  }
+
+  // Numbers are index + 1. Each kind begins a chunk of its own unless all fit
+  // one.
   uint64_t NumberInodes(Slice slice, uint64_t next) {
-    if (slice.begin == slice.end) return next;
+    const uint64_t others = InheritInodes(slice);
+    if (others == 0) return next;
     if (next >= kFirstFreeInode) next = RoundUp(next, kChunkInodes);
     const uint64_t first_chunk_end = RoundUp(next + 1, kChunkInodes);
-    const bool one_chunk = next + (slice.end - slice.begin) <= first_chunk_end;
-    for (const bool changing : {true, false}) {
-      if (!changing && !one_chunk) next = RoundUp(next, kChunkInodes);
+    const bool one_chunk = next + others <= first_chunk_end;
+    for (const InodeKind kind :
+         {InodeKind::kChanging, InodeKind::kDirectory, InodeKind::kOther}) {
+      const bool first = kind == InodeKind::kChanging;
+      if (!first && !one_chunk) next = RoundUp(next, kChunkInodes);
       for (uint32_t i = slice.begin; i < slice.end; ++i) {
         const uint32_t node = order_.nodes[i];
-        if (LikelyToChange(node) != changing) continue;
+        if (order_.before[node] != kNoNode) continue;
+        if (KindOf(node) != kind) continue;
         out_.inode[node] = static_cast<uint32_t>(++next);
       }
     }
     return next;
   }
 
+  // Files with the bytes of those before them lie where those lay.
+  void KeepPlaces(Slice slice) {
+    for (uint32_t i = slice.begin; i < slice.end; ++i) {
+      const uint32_t node = order_.nodes[i];
+      if (!order_.unchanged[node]) continue;
+      const uint32_t before = order_.before[node];
+      out_.place[node] = out_.place[before];
+      const auto it = out_.extra.find(before);
+      if (it != out_.extra.end() && it->second.extents > 0) {
+        const uint32_t extents = it->second.extents;
+        out_.extra[node].extents = extents;
+      }
+    }
+  }
+
   Status PlaceLayer(Slice slice, uint32_t layer, size_t& next_directory) {
+    KeepPlaces(slice);
     for (uint32_t i = slice.begin; i < slice.end; ++i) {
       const uint64_t blocks = DataBlocks(i);
       if (blocks < kLargeFileBlocks) continue;
@@ -143,8 +195,10 @@ class Placer {
     return PlaceExtra(slice);
   }
 
+  // Blocks that the data of a file needs a place for.
   uint64_t DataBlocks(uint32_t index) const {
     if (!S_ISREG(Node(index).mode)) return 0;
+    if (order_.unchanged[order_.nodes[index]]) return 0;
     return CountDataBlocks(ExtentsOf(tree_, Node(index)));
   }
 
@@ -191,6 +245,7 @@ class Placer {
 
   uint64_t ExtentBlocks(uint32_t index) const {
     if (!S_ISREG(Node(index).mode)) return 0;
+    if (order_.unchanged[order_.nodes[index]]) return 0;
     const auto extents = ExtentsOf(tree_, Node(index));
     return CountExtentBlocks(
         MapRuns(extents, out_.place[order_.nodes[index]]).size());
@@ -234,8 +289,10 @@ class Placer {
       std::vector<uint16_t> layers = {node.layer};
       for (; run < order_.runs.size() && order_.runs[run].home_rank == rank;
            ++run) {
-        if (order_.runs[run].layer > layers.back()) {
-          layers.push_back(order_.runs[run].layer);
+        const uint16_t layer = order_.runs[run].layer;
+        if (layer > layers.back() &&
+            !states_.SameAsOf(rank, layers.back(), layer)) {
+          layers.push_back(layer);
         }
       }
       const uint16_t last = layers.back();
@@ -307,7 +364,8 @@ class Placer {
   const PathOrder& order_;
   Placement out_;
   DirectoryStates states_;
-  std::vector<bool> hub_;  // by rank
+  std::vector<bool> hub_;   // by rank
+  std::vector<bool> full_;  // by rank
   // The first chunk of places stays free, so that 0 can mean none.
   uint64_t place_ = kChunkBlocks;
 };

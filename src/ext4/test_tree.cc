@@ -190,6 +190,32 @@ std::vector<std::string> TreeBuilder::Paths() const {
   return paths;
 }
 
+std::map<std::string, FoundFile> TreeBuilder::Expected() const {
+  std::vector<uint32_t> links(tree_.nodes.size(), 0);
+  for (const auto& [path, node] : names_) {
+    const bool directory = S_ISDIR(tree_.nodes[node].mode);
+    links[node] += directory ? 2 : 1;  // its name and its "."
+    if (!directory || path.empty()) continue;
+    const size_t slash = path.rfind('/');
+    ++links[names_.at(slash == std::string::npos ? "" : path.substr(0, slash))];
+  }
+  std::map<std::string, FoundFile> expected;
+  for (const auto& [path, index] : names_) {
+    const TreeNode& node = tree_.nodes[index];
+    expected[path] = {
+        .mode = node.mode,
+        .uid = node.uid,
+        .gid = node.gid,
+        .links = links[index],
+        .mtime_seconds = node.mtime_seconds,
+        .mtime_nanoseconds = node.mtime_nanoseconds,
+        .content = S_ISLNK(node.mode) ? tree_.symlinks[node.symlink]
+                                      : contents_[index],
+    };
+  }
+  return expected;
+}
+
 TestFolder::TestFolder() {
   std::string path = testing::TempDir() + "morsel-ext4-XXXXXX";
   if (mkdtemp(path.data()) == nullptr) ADD_FAILURE() << "no " << path;
@@ -198,22 +224,22 @@ TestFolder::TestFolder() {
 
 TestFolder::~TestFolder() { std::filesystem::remove_all(path_); }
 
-std::unique_ptr<Ext4Image> BuildImage(const Tree& tree) {
+std::unique_ptr<Ext4Image> BuildImage(const Tree& tree, DataSource& source) {
   const TestFolder folder;
-  auto image = Ext4Image::Build(tree, folder.path());
+  auto image = Ext4Image::Build(tree, source, folder.path());
   EXPECT_TRUE(image.ok()) << image.error().message;
   return image.ok() ? std::move(image).value() : nullptr;
 }
 
-std::vector<std::string> ReadChunks(const Ext4Image& image,
-                                    DataSource& source) {
-  std::vector<std::string> chunks;
+std::map<uint32_t, std::string> ReadChunks(const Ext4Image& image,
+                                           DataSource& source) {
+  std::map<uint32_t, std::string> chunks;
   for (const uint32_t index : image.chunks()) {
     std::string chunk(kImageChunkBytes, 'x');
     const auto status = image.ReadChunk(
         index, source, std::as_writable_bytes(std::span(chunk)));
     EXPECT_TRUE(status.ok()) << status.error().message;
-    chunks.push_back(std::move(chunk));
+    chunks[index] = std::move(chunk);
   }
   return chunks;
 }

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "ext4/image.h"
+#include "ext4/test_reader.h"
 #include "ext4/tree.h"
 
 namespace morsel {
@@ -45,9 +46,14 @@ class TreeBuilder {
   // Nodes are numbered anew by `seed`; 0 leaves them as they were made.
   Tree Build(uint64_t seed = 0) const;
   MemorySource& source() { return source_; }
+  const std::string& ContentOf(const std::string& path) const {
+    return contents_[names_.at(path)];
+  }
   // Path to content of every visible regular file.
   std::map<std::string, std::string> Contents() const;
   std::vector<std::string> Paths() const;
+  // What a reader must find.
+  std::map<std::string, FoundFile> Expected() const;
 
  private:
   uint32_t Parent(const std::string& path);
@@ -73,8 +79,10 @@ class TestFolder {
 };
 
 // Builds, failing the test on an error.
-std::unique_ptr<Ext4Image> BuildImage(const Tree& tree);
-std::vector<std::string> ReadChunks(const Ext4Image& image, DataSource& source);
+std::unique_ptr<Ext4Image> BuildImage(const Tree& tree, DataSource& source);
+// By index.
+std::map<uint32_t, std::string> ReadChunks(const Ext4Image& image,
+                                           DataSource& source);
 // Writes the image as a sparse file.
 void SaveImage(const Ext4Image& image, DataSource& source,
                const std::string& path);

@@ -50,8 +50,8 @@ Result<FlatImage> FlattenImage(const FlattenOptions& options,
                    ReadAndMerge(source, options.thread_count, flat, progress));
   flat.file_bytes = VisibleFileBytes(merged.tree);
   flat.entry_count = merged.tree.entries.size();
-  ASSIGN_OR_RETURN(flat.ext4,
-                   Ext4Image::Build(merged.tree, flat.folder->path()));
+  ASSIGN_OR_RETURN(flat.ext4, Ext4Image::Build(merged.tree, *flat.spool,
+                                               flat.folder->path()));
   flat.digest = source.digest;
   flat.suggested_name = source.suggested_name;
   flat.config = std::move(source.config);
