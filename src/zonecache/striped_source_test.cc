@@ -296,7 +296,8 @@ TEST_P(StripedSourceTest, TheQueueOfPutsDropsWhatItHasNoRoomFor) {
 
 INSTANTIATE_TEST_SUITE_P(
     Servers, StripedSourceTest,
-    testing::Values(ServerKind{"Memcached", StartMemcached}),
+    testing::Values(ServerKind{"Nodes", StartNode},
+                    ServerKind{"Memcached", StartMemcached}),
     [](const auto& kind) { return std::string(kind.param.name); });
 
 TEST(StripedSourceAloneTest, WithoutNodesNothingIsFound) {

@@ -7,12 +7,15 @@
 
 #include <array>
 #include <filesystem>
+#include <thread>
 
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/random.h"
+#include "cache/tiered_cache.h"
 #include "net/stream.h"
 #include "net/tcp.h"
+#include "zonecache/node_server.h"
 
 namespace morsel {
 namespace {
@@ -33,6 +36,40 @@ class Memcached final : public TestServer {
  private:
   const Child child_;
   const std::string address_;
+};
+
+class Node final : public TestServer {
+ public:
+  static Result<std::unique_ptr<TestServer>> Start() {
+    auto node = std::make_unique<Node>();
+    ASSIGN_OR_RETURN(
+        node->cache_,
+        TieredCache::Make({.memory = {.max_bytes = 64 * kMiB}}, SystemClock()));
+    node->parts_ =
+        std::make_unique<NodeParts>(*node->cache_, node->stats_, SystemClock());
+    ASSIGN_OR_RETURN(const SocketAddress any, ResolveAddress("127.0.0.1:0"));
+    ASSIGN_OR_RETURN(Fd listener, ListenOn(any, 64));
+    ASSIGN_OR_RETURN(const SocketAddress bound, BoundAddress(listener.get()));
+    node->address_ = bound.ToString();
+    ASSIGN_OR_RETURN(
+        node->server_,
+        NodeServer::Make({.threads = 2}, std::move(listener), *node->parts_));
+    node->thread_ =
+        std::jthread([server = node->server_.get()] { (void)server->Run(); });
+    return std::unique_ptr<TestServer>(std::move(node));
+  }
+  ~Node() override {
+    if (server_ != nullptr) server_->Stop();
+  }
+  std::string address() const override { return address_; }
+
+ private:
+  std::unique_ptr<TieredCache> cache_;
+  NodeStats stats_;
+  std::unique_ptr<NodeParts> parts_;
+  std::string address_;
+  std::unique_ptr<NodeServer> server_;
+  std::jthread thread_;
 };
 
 // Waits until memcached has written its port.
@@ -81,6 +118,8 @@ Result<std::unique_ptr<TestServer>> StartMemcached() {
   return std::unique_ptr<TestServer>(
       std::make_unique<Memcached>(std::move(child), "127.0.0.1:" + *port));
 }
+
+Result<std::unique_ptr<TestServer>> StartNode() { return Node::Start(); }
 
 Result<std::string> AskServer(const std::string& address,
                               const std::string& request) {

@@ -21,6 +21,9 @@ class TestServer {
 // memcached itself. kNotFound if it is not installed.
 Result<std::unique_ptr<TestServer>> StartMemcached();
 
+// A node of ours, in this process: the real server, over the real cache.
+Result<std::unique_ptr<TestServer>> StartNode();
+
 // Sends `request` and gives what comes until a line begins with one of the
 // words that end a reply (END, STORED, ...). For looking behind the client.
 Result<std::string> AskServer(const std::string& address,
