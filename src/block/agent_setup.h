@@ -13,13 +13,18 @@
 //   8  the lock of a named overlay (only with one): kept open for as long as
 //      the device lives and otherwise left alone. The lock ends with its last
 //      holder, so that kill -9 leaves none behind.
+//   9  the device's life: DEVICE_DIR/life, with a lock (flock) that every
+//      process which keeps the device alive holds, and so ends with the last
+//      of them
 //
 // DEVICE_DIR/fuse is there already, empty.
 //
 // When the device is usable the agent writes one line of JSON to the ready
 // pipe and closes it: {"path": PATH, "pid": PID}; on failure
 // {"error": {"code": WORD, "message": TEXT}}, and exits. PATH is
-// DEVICE_DIR/fuse/disk. The agent's log is DEVICE_DIR/agent.log.
+// DEVICE_DIR/fuse/disk. The agent's log is DEVICE_DIR/agent.log. Which
+// processes serve the device is in DEVICE_DIR/agent.json
+// (frontend/agent_note.h); all of them are in the process group of the first.
 //
 // Thread safety: values.
 #pragma once
@@ -34,9 +39,9 @@ namespace morsel {
 
 struct AgentSetup {
   std::string device_dir;
-  std::string image;        // as the user named it, for people
+  std::string image;  // as the user named it, for people
   std::string manifest_id;
-  std::string root;         // where the chunks are now
+  std::string root;  // where the chunks are now
   bool read_only = false;
   // A named overlay's folder; empty: an ephemeral overlay, in a file without a
   // name in `scratch_dir`.
@@ -62,5 +67,6 @@ inline constexpr int kAgentManifestFd = 5;
 inline constexpr int kAgentReadyFd = 6;
 inline constexpr int kAgentOverlayKeyFd = 7;
 inline constexpr int kAgentOverlayLockFd = 8;
+inline constexpr int kAgentLifeFd = 9;
 
 }  // namespace morsel

@@ -47,6 +47,10 @@ struct DeviceStatsPage {
     counters[static_cast<size_t>(counter)].store(value,
                                                  std::memory_order_relaxed);
   }
+  uint64_t Get(DeviceCounter counter) const {
+    return counters[static_cast<size_t>(counter)].load(
+        std::memory_order_relaxed);
+  }
 };
 
 // What the tool sees.

@@ -55,15 +55,14 @@ Result<SecretBuffer> ReadSecret(int number, size_t size) {
   return secret;
 }
 
-// Requests lie in memory that the guard has too (a memory file), so that they
-// outlive the child.
-Result<MutableByteSpan> MapSlots(size_t thread_count) {
+// Resident before the first request is read, and while there is a right to
+// lock memory.
+Result<FuseSlots> MapSlots(size_t thread_count) {
   const Fd file(kChildSlotsFd);
-  const size_t length = thread_count * kFuseSlotSize;
-  void* const memory = ::mmap(nullptr, length, PROT_READ | PROT_WRITE,
-                              MAP_SHARED, file.get(), 0);
-  if (memory == MAP_FAILED) return ErrnoError(errno, "map the slots");
-  return MutableByteSpan(static_cast<std::byte*>(memory), length);
+  ASSIGN_OR_RETURN(FuseSlots slots, FuseSlots::Map(file.get(), thread_count,
+                                                   FuseSlots::Part::kWhole));
+  RETURN_IF_ERROR(slots.LockInMemory());
+  return slots;
 }
 
 Result<AgentSetup> ReadSetup() {
@@ -111,12 +110,7 @@ Status GiveUpRights(const AgentSetup& setup) {
   // newfstatat is glibc's fstat; fcntl looks at the seals of a ring.
   options.syscalls = {"fallocate", "fcntl",     "fdatasync",
                       "fsync",     "ftruncate", "newfstatat"};
-  RETURN_IF_ERROR(Confine(options));
-  // Confine keeps the signal that ends the child with its guard; who died
-  // before that leaves another parent.
-  if (::getppid() == 1)
-    return MakeError(Code::kUnavailable, "the guard has died");
-  return Ok();
+  return Confine(options);
 }
 
 Deadline InOneMinute() { return SystemClock().Now() + std::chrono::minutes(1); }
@@ -133,12 +127,17 @@ class Child {
  private:
   Status OpenDevices(const AgentSetup& setup, OpenManifest manifest,
                      std::optional<OverlayOptions> overlay);
+  // The first local cache that answers.
+  Result<LocalCacheChannel> AwaitCache();
   // Takes new local caches from the guard, and publishes the counters.
   void Attend(const std::stop_token& stop);
   void PublishStats();
 
   Fd guard_;
+  std::optional<FuseSlots> slots_;
   std::optional<MappedDeviceStats> stats_;
+  // The cache's counters as predecessors left them.
+  LocalCacheStats before_;
   std::unique_ptr<LocalCacheSource> cache_;
   std::unique_ptr<BlockDevice> image_;
   std::unique_ptr<BlockDevice> device_;
@@ -156,21 +155,42 @@ Status Child::Start() {
   ASSIGN_OR_RETURN(MappedDeviceStats stats,
                    MappedDeviceStats::Map(stats_file.get()));
   stats_.emplace(std::move(stats));
-  ASSIGN_OR_RETURN(const MutableByteSpan slots, MapSlots(setup.thread_count));
+  const DeviceStatsPage& page = stats_->page();
+  before_.hits = page.Get(DeviceCounter::kCacheHits);
+  before_.misses = page.Get(DeviceCounter::kCacheMisses);
+  before_.bytes_loaded = page.Get(DeviceCounter::kBytesLoaded);
+  ASSIGN_OR_RETURN(FuseSlots slots, MapSlots(setup.thread_count));
+  slots_.emplace(std::move(slots));
   ASSIGN_OR_RETURN(
       file_, FuseFile::Open(SystemClock(), {.fuse_fd = kChildFuseFd,
-                                            .thread_count = setup.thread_count,
-                                            .slots = slots,
+                                            .slots = &*slots_,
                                             .read_only = setup.read_only}));
   RETURN_IF_ERROR_AS(GiveUpRights(setup), "confine the agent's child");
   RETURN_IF_ERROR(OpenDevices(setup, std::move(manifest), std::move(overlay)));
-  return file_->Start(*device_);
+  RETURN_IF_ERROR(file_->Start(*device_));
+  slots_->SetServing(true);
+  return Ok();
+}
+
+// The guard gives one when the child may begin. A cache that dies just then is
+// followed by another.
+Result<LocalCacheChannel> Child::AwaitCache() {
+  while (true) {
+    std::array<std::byte, 16> buffer;
+    ASSIGN_OR_RETURN_AS(ReceivedMessage message,
+                        ReceiveMessage(guard_.get(), buffer, Deadline::max()),
+                        "the guard");
+    if (message.fds.size() != 1) continue;
+    Result<LocalCacheChannel> channel =
+        LocalCacheSource::Handshake(std::move(message.fds[0]));
+    if (channel.ok() || channel.error().code != Code::kUnavailable)
+      return channel;
+  }
 }
 
 Status Child::OpenDevices(const AgentSetup& setup, OpenManifest manifest,
                           std::optional<OverlayOptions> overlay) {
-  ASSIGN_OR_RETURN_AS(LocalCacheChannel channel,
-                      LocalCacheSource::Handshake(Fd(kChildCacheFd)),
+  ASSIGN_OR_RETURN_AS(LocalCacheChannel channel, AwaitCache(),
                       "the local cache");
   ASSIGN_OR_RETURN(cache_, LocalCacheSource::Open(std::move(channel)));
   const std::chrono::duration<double> timeout(setup.io_timeout_seconds);
@@ -195,10 +215,11 @@ void Child::Serve() {
 void Child::PublishStats() {
   const LocalCacheStats stats = cache_->Stats();
   DeviceStatsPage& page = stats_->page();
-  page.Set(DeviceCounter::kCacheHits, stats.hits);
-  page.Set(DeviceCounter::kCacheMisses, stats.misses);
-  page.Set(DeviceCounter::kBytesLoaded, stats.bytes_loaded);
-  page.Set(DeviceCounter::kChunksLoaded, stats.misses);
+  page.Set(DeviceCounter::kCacheHits, before_.hits + stats.hits);
+  page.Set(DeviceCounter::kCacheMisses, before_.misses + stats.misses);
+  page.Set(DeviceCounter::kBytesLoaded,
+           before_.bytes_loaded + stats.bytes_loaded);
+  page.Set(DeviceCounter::kChunksLoaded, before_.misses + stats.misses);
 }
 
 void Child::Attend(const std::stop_token& stop) {
@@ -227,10 +248,13 @@ int RunChild() {
   ::signal(SIGPIPE, SIG_IGN);
   Child child{Fd(kChildGuardFd)};
   const Status started = child.Start();
-  const std::string report = started.ok() ? "{}" : ErrorReport(started.error());
+  const std::string report =
+      started.ok() ? "{}" : ErrorReport(started.error()).Dump();
   const Status told =
       SendMessage(child.guard().get(), AsBytes(report), {}, InOneMinute());
-  if (!started.ok() || !told.ok()) return 1;
+  if (!started.ok()) return 1;
+  // The device is worth more than its guards.
+  if (!told.ok()) LogError("no guard", {{"cause", told.error().message}});
   child.Serve();
   return 0;
 }

@@ -4,16 +4,20 @@
 // gives up every right before it reads the first request, and then opens
 // nothing.
 //
-//   3  the setup as JSON          8  the statistics, one page
-//   4  the data key               9  a socket to the local cache
-//   5  the manifest              10  a socket to the guard
-//   6  /dev/fuse, mounted        11  the overlay's data  \  not if it is
-//   7  the slots for requests    12  the overlay's map    } read only
-//                                13  the overlay's key   /
+//   3  the setup as JSON          9  a socket to the guard
+//   4  the data key              10  the overlay's data  \  not if it is
+//   5  the manifest              11  the overlay's map    } read only
+//   6  /dev/fuse, mounted        12  the overlay's key   /
+//   7  the memory of requests    13  the lock of a named overlay (only then)
+//   8  the statistics, one page  14  the device's life (block/agent_setup.h)
 //
-// The guard hears one message when the device is usable: {} or {"error": ...}.
-// From then on it sends one byte with a descriptor whenever there is a new
-// local cache: a socket that is connected to it.
+// The guard sends one byte with a descriptor, a socket that is connected to the
+// local cache: once when the child may begin, as its predecessor is gone and
+// the twin knows of it, and again whenever there is a new local cache. The
+// guard hears one message when the device is usable: {} or {"error": ...}.
+//
+// It does not end with its guard: the twin takes the guard's place at the same
+// socket.
 //
 // Thread safety: RunChild is called once.
 #pragma once
@@ -26,14 +30,15 @@ inline constexpr int kChildManifestFd = 5;
 inline constexpr int kChildFuseFd = 6;
 inline constexpr int kChildSlotsFd = 7;
 inline constexpr int kChildStatsFd = 8;
-inline constexpr int kChildCacheFd = 9;
-inline constexpr int kChildGuardFd = 10;
-inline constexpr int kChildOverlayDataFd = 11;
-inline constexpr int kChildOverlayMapFd = 12;
-inline constexpr int kChildOverlayKeyFd = 13;
+inline constexpr int kChildGuardFd = 9;
+inline constexpr int kChildOverlayDataFd = 10;
+inline constexpr int kChildOverlayMapFd = 11;
+inline constexpr int kChildOverlayKeyFd = 12;
+inline constexpr int kChildOverlayLockFd = 13;
+inline constexpr int kChildLifeFd = 14;
 
 // Serves until the device is unmounted: the exit code, 0; 1 if it could not
-// start (the guard was told why).
+// start (the guard was told why) or the guard was gone before it could begin.
 int RunChild();
 
 }  // namespace morsel

@@ -5,12 +5,15 @@
 #define FUSE_USE_VERSION 314
 #include <fcntl.h>
 #include <fuse3/fuse_lowlevel.h>
+#include <linux/fuse.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/uio.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstring>
 #include <thread>
 #include <vector>
 
@@ -30,14 +33,29 @@ constexpr mode_t kRootMode = S_IFDIR | 0700;
 constexpr unsigned kMaxBackground = 256;
 constexpr uint64_t kPage = 4096;
 
-// The slot of the request that this thread is working on: libfuse's callbacks
-// have no argument for it.
-thread_local MutableByteSpan current_slot;
+// The request that this thread is working on: libfuse's callbacks have no
+// argument for it.
+struct Current {
+  MutableByteSpan slot;
+  FuseMark* mark = nullptr;
+  uint64_t unique = 0;
+};
+thread_local Current current;
+
+fuse_in_header HeaderOf(ByteSpan slot) {
+  fuse_in_header header;
+  std::memcpy(&header, slot.data(), sizeof(header));
+  return header;
+}
 
 class FuseServer final : public FuseFile {
  public:
   FuseServer(Clock& clock, const FuseFileOptions& options)
-      : options_(options), errors_(clock) {}
+      : options_(options),
+        slots_(*options.slots),
+        clock_(clock),
+        errors_(clock),
+        left_over_(slots_.thread_count()) {}
   ~FuseServer() override {
     if (session_ != nullptr) ::fuse_session_destroy(session_);
   }
@@ -56,18 +74,31 @@ class FuseServer final : public FuseFile {
   uint64_t device_size() const { return device_->size(); }
 
  private:
+  Status ReceiveInit();
+  void TakeOver();
+  void TakeOver(const HeldRequest& held);
   // One request; false when the connection has ended.
-  bool ServeOne(MutableByteSpan slot);
-  MutableByteSpan Slot(size_t thread) const {
-    return options_.slots.subspan(thread * kFuseSlotSize, kFuseSlotSize);
-  }
+  bool ServeOne(size_t thread);
+  // What lies in the thread's slot.
+  void Process(size_t thread);
+  // `unique` asks that the request `target` ends.
+  void Interrupt(uint64_t unique, uint64_t target);
+  // An answer past libfuse; `result` is bytes, or -errno.
+  void Answer(uint64_t unique, uint32_t opcode, int64_t result);
+  // For what has changed the device: marks it, then answers.
+  void ReplyChanged(fuse_req_t request, int64_t result);
   // The errno for the kernel; logs.
   int Failed(std::string_view call, uint64_t offset, uint64_t length,
              const Error& error);
 
   BlockDevice* device_ = nullptr;  // set by Start, before any request
   const FuseFileOptions options_;
+  FuseSlots& slots_;
+  Clock& clock_;
   ErrorLog errors_;
+  // The threads whose slot holds a request of a predecessor's that they begin
+  // with.
+  std::vector<bool> left_over_;
   fuse_session* session_ = nullptr;
 };
 
@@ -177,28 +208,149 @@ Status FuseServer::Mount() {
 
 Status FuseServer::Start(BlockDevice& device) {
   device_ = &device;
-  if (ServeOne(Slot(0))) return Ok();
-  return MakeError(Code::kIo, "the FUSE connection ended before its INIT");
+  Bytes init = slots_.Init();
+  if (init.empty()) return ReceiveInit();
+  slots_.RecordInit(init);
+  fuse_buf buffer{};
+  buffer.mem = init.data();
+  buffer.size = init.size();
+  ::fuse_session_process_buf(session_, &buffer);
+  TakeOver();
+  return Ok();
+}
+
+Status FuseServer::ReceiveInit() {
+  const MutableByteSpan slot = slots_.slot(0);
+  fuse_buf buffer{};
+  buffer.mem = slot.data();
+  int length = -EINTR;
+  while (length == -EINTR)
+    length = ::fuse_session_receive_buf(session_, &buffer);
+  if (length <= 0 || HeaderOf(slot).opcode != FUSE_INIT)
+    return MakeError(Code::kIo, "the FUSE connection ended before its INIT");
+  slots_.RecordInit(slot.first(static_cast<size_t>(length)));
+  Process(0);
+  return Ok();
+}
+
+void FuseServer::TakeOver() {
+  const std::vector<HeldRequest> all = slots_.Held();
+  for (const HeldRequest& held : all) TakeOver(held);
+  if (!all.empty())
+    LogInfo("took over what was in flight", {{"requests", all.size()}});
+}
+
+void FuseServer::TakeOver(const HeldRequest& held) {
+  FuseMark& mark = slots_.mark(held.slot);
+  switch (held.action) {
+    case HeldRequest::Action::kChange:
+      Process(held.slot);
+      return;
+    case HeldRequest::Action::kExecute:
+      left_over_[held.slot] = true;
+      return;
+    case HeldRequest::Action::kDrop:
+      break;
+    case HeldRequest::Action::kAnswer:
+      Answer(held.unique, held.opcode, held.result);
+      mark.finished.fetch_add(1);
+      break;
+    case HeldRequest::Action::kFail:
+      LogError("a request was in work when three children died; it fails",
+               {{"unique", held.unique}, {"opcode", held.opcode}});
+      Answer(held.unique, held.opcode, -EIO);
+      break;
+  }
+  mark.answered.store(held.unique);
 }
 
 void FuseServer::Serve() {
   std::vector<std::jthread> threads;
-  for (size_t i = 0; i < options_.thread_count; ++i)
-    threads.emplace_back([this, slot = Slot(i)] {
-      while (ServeOne(slot)) continue;
+  for (size_t i = 0; i < slots_.thread_count(); ++i)
+    threads.emplace_back([this, i] {
+      if (left_over_[i]) Process(i);
+      while (ServeOne(i)) continue;
     });
 }
 
-bool FuseServer::ServeOne(MutableByteSpan slot) {
+bool FuseServer::ServeOne(size_t thread) {
+  const MutableByteSpan slot = slots_.slot(thread);
   fuse_buf buffer{};
   buffer.mem = slot.data();
   const int length = ::fuse_session_receive_buf(session_, &buffer);
   if (length == -EINTR) return true;
   if (length <= 0) return false;
-  buffer.mem = slot.data();
-  current_slot = slot;
-  ::fuse_session_process_buf(session_, &buffer);
+  Process(thread);
   return true;
+}
+
+void FuseServer::Process(size_t thread) {
+  const MutableByteSpan slot = slots_.slot(thread);
+  const fuse_in_header header = HeaderOf(slot);
+  FuseMark& mark = slots_.mark(thread);
+  if (header.opcode == FUSE_INTERRUPT) {
+    fuse_interrupt_in interrupt;
+    std::memcpy(&interrupt, slot.data() + sizeof(header), sizeof(interrupt));
+    Interrupt(header.unique, interrupt.unique);
+    return;
+  }
+  mark.begun_ns.store(
+      std::chrono::nanoseconds(clock_.Now().time_since_epoch()).count(),
+      std::memory_order_relaxed);
+  mark.opcode.store(header.opcode, std::memory_order_relaxed);
+  mark.begun.store(header.unique, std::memory_order_release);
+  current = {slot, &mark, header.unique};
+  fuse_buf buffer{};
+  buffer.mem = slot.data();
+  buffer.size = header.len;
+  ::fuse_session_process_buf(session_, &buffer);
+  mark.answered.store(header.unique, std::memory_order_release);
+  mark.finished.store(mark.finished.load(std::memory_order_relaxed) + 1,
+                      std::memory_order_relaxed);
+}
+
+// The thread that works on the read goes on in vain: the kernel refuses its
+// answer.
+void FuseServer::Interrupt(uint64_t unique, uint64_t target) {
+  for (size_t i = 0; i < slots_.thread_count(); ++i) {
+    const FuseMark& mark = slots_.mark(i);
+    if (mark.begun.load(std::memory_order_acquire) != target) continue;
+    if (mark.opcode.load(std::memory_order_relaxed) == FUSE_READ)
+      Answer(target, FUSE_READ, -EINTR);
+    return;
+  }
+  // Just received and not begun: the kernel asks again.
+  Answer(unique, FUSE_INTERRUPT, -EAGAIN);
+}
+
+void FuseServer::Answer(uint64_t unique, uint32_t opcode, int64_t result) {
+  fuse_out_header header{};
+  header.unique = unique;
+  header.len = sizeof(header);
+  fuse_write_out written{};
+  std::array<iovec, 2> parts = {iovec{&header, sizeof(header)},
+                                iovec{&written, sizeof(written)}};
+  int part_count = 1;
+  if (result < 0) {
+    header.error = static_cast<int32_t>(result);
+  } else if (opcode == FUSE_WRITE) {
+    written.size = static_cast<uint32_t>(result);
+    header.len += sizeof(written);
+    part_count = 2;
+  }
+  // ENOENT: it has been answered before. Whatever else: the connection is
+  // gone, as the next receive will find.
+  [[maybe_unused]] const ssize_t sent =
+      ::writev(options_.fuse_fd, parts.data(), part_count);
+}
+
+void FuseServer::ReplyChanged(fuse_req_t request, int64_t result) {
+  current.mark->result.store(result, std::memory_order_relaxed);
+  current.mark->executed.store(current.unique, std::memory_order_release);
+  if (result > 0)
+    ::fuse_reply_write(request, static_cast<size_t>(result));
+  else
+    ::fuse_reply_err(request, static_cast<int>(-result));
 }
 
 struct stat FuseServer::Attributes(fuse_ino_t inode) const {
@@ -231,7 +383,7 @@ void FuseServer::Read(fuse_req_t request, size_t size, off_t offset) {
   const auto begin = static_cast<uint64_t>(offset);
   const uint64_t left = begin < device_->size() ? device_->size() - begin : 0;
   const size_t length = std::min<uint64_t>({size, left, kFuseMaxIo});
-  const MutableByteSpan reply = current_slot.subspan(kPage, length);
+  const MutableByteSpan reply = current.slot.subspan(kPage, length);
   const Status read = device_->Read(begin, reply);
   if (!read.ok()) {
     ::fuse_reply_err(request, Failed("read", begin, length, read.error()));
@@ -250,17 +402,15 @@ void FuseServer::Write(fuse_req_t request, const char* data, size_t size,
   }
   const Status written =
       device_->Write(begin, std::as_bytes(std::span(data, size)));
-  if (!written.ok()) {
-    ::fuse_reply_err(request, Failed("write", begin, size, written.error()));
-    return;
-  }
-  ::fuse_reply_write(request, size);
+  ReplyChanged(request, written.ok()
+                            ? static_cast<int64_t>(size)
+                            : -Failed("write", begin, size, written.error()));
 }
 
 void FuseServer::Flush(fuse_req_t request) {
   const Status flushed = device_->Flush();
-  ::fuse_reply_err(request,
-                   flushed.ok() ? 0 : Failed("flush", 0, 0, flushed.error()));
+  ReplyChanged(request,
+               flushed.ok() ? 0 : -Failed("flush", 0, 0, flushed.error()));
 }
 
 // The loop driver asks so for discards (punch a hole) and for zeroing (punch a
@@ -278,8 +428,8 @@ void FuseServer::Allocate(fuse_req_t request, int mode, off_t offset,
   const Status done =
       punch ? device_->Discard(begin, bytes) : device_->Zero(begin, bytes);
   const char* const call = punch ? "discard" : "zero";
-  ::fuse_reply_err(request,
-                   done.ok() ? 0 : Failed(call, begin, bytes, done.error()));
+  ReplyChanged(request,
+               done.ok() ? 0 : -Failed(call, begin, bytes, done.error()));
 }
 
 void FuseServer::List(fuse_req_t request, size_t size, off_t offset) {
@@ -299,7 +449,7 @@ void FuseServer::List(fuse_req_t request, size_t size, off_t offset) {
 
 Result<std::unique_ptr<FuseFile>> FuseFile::Open(
     Clock& clock, const FuseFileOptions& options) {
-  CHECK(options.slots.size() >= options.thread_count * kFuseSlotSize);
+  CHECK(options.slots != nullptr);
   auto server = std::make_unique<FuseServer>(clock, options);
   RETURN_IF_ERROR(server->Mount());
   return std::unique_ptr<FuseFile>(std::move(server));

@@ -4,10 +4,18 @@
 //
 // The mount and its descriptor are made by another process (frontend/guard.h),
 // so that they outlive this one. A pool of threads reads requests, each into
-// its own slot of memory that the caller allocated; a read's reply is built in
-// the same slot behind the request, so the bytes are never copied but by the
-// kernel. There is no state per open, no splice and no cloned descriptor: all
-// of them would die with the process.
+// its own slot of shared memory (frontend/fuse_slots.h); a read's reply is
+// built in the same slot behind the request, so the bytes are never copied but
+// by the kernel. There is no state per open, no splice and no cloned
+// descriptor: all of them would die with the process.
+//
+// A process may be killed at any time. Its successor opens the same descriptor
+// and slots, and first does what was left undone: writes, discards and flushes
+// in their order, before it receives anything new; those that were executed are
+// only answered again. The kernel refuses an answer that it has got already.
+//
+// A request of a user who is interrupted by a signal ends with EINTR if it is a
+// read; what changes the device is always carried out.
 //
 // Thread safety: Start and Serve are called once, by one thread.
 #pragma once
@@ -20,21 +28,14 @@
 #include "base/clock.h"
 #include "base/result.h"
 #include "block/block_device.h"
+#include "frontend/fuse_slots.h"
 
 namespace morsel {
 
-// The largest read or write that the kernel may ask for, in bytes. The mount
-// option max_read must be the same.
-inline constexpr size_t kFuseMaxIo = 1 << 20;
-// A slot holds a request (at most one page of headers before the bytes of a
-// write), or the request's header and, from the second page on, its reply.
-inline constexpr size_t kFuseSlotSize = kFuseMaxIo + 4096;
-
 struct FuseFileOptions {
   int fuse_fd = -1;  // /dev/fuse, mounted
-  size_t thread_count = 1;
-  // thread_count * kFuseSlotSize bytes that begin on a page.
-  MutableByteSpan slots;
+  // Whole, and locked; must outlive the file. As many threads as slots.
+  FuseSlots* slots = nullptr;
   bool read_only = false;
   uid_t owner_uid = 0;
   gid_t owner_gid = 0;
@@ -50,7 +51,8 @@ class FuseFile {
   static Result<std::unique_ptr<FuseFile>> Open(Clock& clock,
                                                 const FuseFileOptions& options);
 
-  // Answers the kernel's first request (INIT): from then on the file can be
+  // Answers the kernel's first request (INIT), or is fed the record of it, and
+  // takes over what a predecessor left undone: from then on the file can be
   // used. `device` must outlive it. kIo: the connection is gone.
   virtual Status Start(BlockDevice& device) = 0;
   // Serves until the file system is unmounted or its connection aborted.

@@ -3,7 +3,6 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -49,16 +48,19 @@ class Served {
     Result<FuseMount> mount = FuseMount::Make(folder_);
     EXPECT_TRUE(mount.ok()) << mount.error().message;
     mount_.emplace(std::move(*mount));
-    slots_size_ = kThreads * kFuseSlotSize;
-    slots_ = static_cast<std::byte*>(::mmap(nullptr, slots_size_,
-                                            PROT_READ | PROT_WRITE,
-                                            MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+    Result<Fd> memory = MakeMemoryFile("slots", {});
+    EXPECT_TRUE(memory.ok());
+    EXPECT_EQ(::ftruncate(memory->get(),
+                          static_cast<off_t>(FuseSlots::FileSize(kThreads))),
+              0);
+    Result<FuseSlots> slots =
+        FuseSlots::Map(memory->get(), kThreads, FuseSlots::Part::kWhole);
+    EXPECT_TRUE(slots.ok() && slots->LockInMemory().ok());
+    slots_.emplace(std::move(*slots));
     Result<std::unique_ptr<FuseFile>> file =
-        FuseFile::Open(SystemClock(),
-                       {.fuse_fd = ::dup(mount_->fd()),
-                        .thread_count = kThreads,
-                        .slots = {slots_, slots_size_},
-                        .read_only = read_only});
+        FuseFile::Open(SystemClock(), {.fuse_fd = ::dup(mount_->fd()),
+                                       .slots = &*slots_,
+                                       .read_only = read_only});
     EXPECT_TRUE(file.ok()) << file.error().message;
     file_ = std::move(*file);
     EXPECT_TRUE(file_->Start(*device_).ok());
@@ -68,7 +70,6 @@ class Served {
     mount_->Abort();
     server_.join();
     file_.reset();
-    ::munmap(slots_, slots_size_);
     ::rmdir(folder_.c_str());
   }
 
@@ -87,8 +88,7 @@ class Served {
   std::unique_ptr<BlockDevice> device_;
   std::string folder_;
   std::optional<FuseMount> mount_;
-  size_t slots_size_ = 0;
-  std::byte* slots_ = nullptr;
+  std::optional<FuseSlots> slots_;
   std::unique_ptr<FuseFile> file_;
   std::jthread server_;
 };

@@ -2,6 +2,7 @@
 #include "frontend/fuse_mount.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/mount.h>
 #include <unistd.h>
 
@@ -35,6 +36,24 @@ FuseMount::FuseMount(FuseMount&& other) noexcept
     : fd_(std::move(other.fd_)), path_(std::exchange(other.path_, "")) {}
 
 FuseMount::~FuseMount() { Abort(); }
+
+namespace {
+
+// What poll says of a connection at this moment.
+short EventsOf(const Fd& fd) {
+  pollfd polled{fd.get(), POLLIN, 0};
+  return ::poll(&polled, 1, 0) < 1 ? short{0} : polled.revents;
+}
+
+}  // namespace
+
+bool FuseMount::HasEnded() const {
+  return !fd_ || (EventsOf(fd_) & POLLERR) != 0;
+}
+
+bool FuseMount::HasWaiting() const {
+  return fd_ && (EventsOf(fd_) & POLLIN) != 0;
+}
 
 Status FuseMount::Unmount() {
   if (path_.empty()) return Ok();

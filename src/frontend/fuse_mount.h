@@ -23,6 +23,10 @@ class FuseMount {
   ~FuseMount();
 
   int fd() const { return fd_.get(); }
+  // Unmounted or aborted, by whomever: there is nothing to serve any more.
+  bool HasEnded() const;
+  // A user waits whose request no server has received yet.
+  bool HasWaiting() const;
   // kExists: the file is in use. Its server then sees the connection end.
   Status Unmount();
   // Ends the connection: every request, now and later, gets an error. Then

@@ -1,95 +1,39 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "frontend/guard.h"
 
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <sys/mman.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <optional>
 #include <utility>
 
+#include "base/clock.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "base/process.h"
-#include "base/random.h"
-#include "block/agent_setup.h"
-#include "block/device_stats.h"
-#include "crypto/cipher.h"
-#include "frontend/child.h"
-#include "frontend/fuse_file.h"
+#include "frontend/agent_files.h"
+#include "frontend/agent_note.h"
 #include "frontend/fuse_mount.h"
+#include "frontend/fuse_slots.h"
 #include "frontend/local_cache_process.h"
 #include "frontend/report.h"
+#include "frontend/twin.h"
 #include "net/unix_socket.h"
 
 namespace morsel {
 namespace {
 
-constexpr uint64_t kMaxSetupBytes = kMiB;
-// How long the child may take until its device is usable.
+// How long the first child may take until its device is usable.
 constexpr std::chrono::seconds kStartTimeout(25);
-
-// The overlay's files and key; none of a device that is read only.
-struct OverlayFiles {
-  Fd data;
-  Fd map;
-  Fd key;
-};
-
-Result<AgentSetup> ReadSetup() {
-  Bytes text(kMaxSetupBytes);
-  ASSIGN_OR_RETURN(const uint64_t size, FileSize(kAgentSetupFd));
-  if (size > kMaxSetupBytes)
-    return MakeError(Code::kInvalid, "the setup is too large");
-  text.resize(size);
-  RETURN_IF_ERROR(ReadFullAt(kAgentSetupFd, 0, text));
-  ASSIGN_OR_RETURN_AS(const Json json, Json::Parse(AsText(text)),
-                      "the agent's setup");
-  return AgentSetup::FromJson(json);
-}
-
-// A file without a name: it is gone with its last user, however that ends.
-Result<Fd> MakeNamelessFile(const std::string& dir) {
-  return OpenFile(dir, O_TMPFILE | O_RDWR, 0600);
-}
-
-Result<OverlayFiles> OpenOverlay(const AgentSetup& setup) {
-  OverlayFiles files;
-  if (!setup.overlay_dir.empty()) {
-    ASSIGN_OR_RETURN(files.data, OpenFile(setup.overlay_dir + "/data",
-                                          O_CREAT | O_RDWR, 0600));
-    ASSIGN_OR_RETURN(files.map, OpenFile(setup.overlay_dir + "/map",
-                                         O_CREAT | O_RDWR, 0600));
-    ASSIGN_OR_RETURN(files.key, Duplicate(kAgentOverlayKeyFd));
-    return files;
-  }
-  ASSIGN_OR_RETURN(files.data, MakeNamelessFile(setup.scratch_dir));
-  ASSIGN_OR_RETURN(files.map, MakeNamelessFile(setup.scratch_dir));
-  SecretBuffer key(kXtsKeySize);
-  SystemRandom().Fill(key.mutable_bytes());
-  ASSIGN_OR_RETURN(files.key,
-                   MakeMemoryFile("morsel-overlay-key", key.bytes()));
-  return files;
-}
-
-Result<Fd> MakeStatsFile(const AgentSetup& setup) {
-  ASSIGN_OR_RETURN(Fd file, OpenFile(setup.device_dir + "/stats",
-                                     O_CREAT | O_EXCL | O_RDWR, 0600));
-  RETURN_IF_ERROR(InitDeviceStats(file.get()));
-  return file;
-}
-
-Result<Fd> MakeSlots(size_t thread_count) {
-  ASSIGN_OR_RETURN(Fd file, MakeMemoryFile("morsel-slots", {}));
-  const auto length = static_cast<off_t>(thread_count * kFuseSlotSize);
-  if (::ftruncate(file.get(), length) != 0)
-    return ErrnoError(errno, "size the slots");
-  return file;
-}
+constexpr std::chrono::seconds kSendTimeout(10);
+// What could not be started is tried again so often.
+constexpr std::chrono::seconds kTryAgain(1);
 
 // SIGTERM and its like become readable instead of ending the guard.
 Result<Fd> BlockSignals() {
@@ -104,150 +48,325 @@ Result<Fd> BlockSignals() {
   return fd;
 }
 
+// Milliseconds for poll, at least 0.
+int MillisecondsUntil(Deadline deadline) {
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(
+      deadline - SystemClock().Now());
+  return static_cast<int>(std::clamp<int64_t>(left.count(), 0, 1 << 30));
+}
+
 class Guard {
  public:
   // Everything up to a usable device.
   Status Start();
+  // Says `line` to the starter. A twin that has taken over says nothing: the
+  // starter has seen the guard's death, or has heard it before.
+  bool SayReady(const Json& line);
   // Supervises until the device ends: the exit code.
   int Supervise();
-  const AgentSetup& setup() const { return setup_; }
+  // Ends the device: the same exit code.
+  int End(int code);
+  const AgentSetup& setup() const { return files_->setup; }
 
  private:
-  Status StartChild();
-  Status WaitForChild();
-  // True while the device goes on.
-  bool AttendSignal();
-  void AttendCache();
-  int AttendChildsEnd();
+  enum class ChildState { kNone, kStarting, kServing, kFailed };
 
-  AgentSetup setup_;
+  Status AwaitFirstChild();
+  // Waits for one event, until `deadline`, and attends to it. The exit code
+  // once the device has ended.
+  std::optional<int> Step(Deadline deadline);
+  std::optional<int> AttendChildsEnd();
+  bool BuryChild();
+  void AttendChildsWord();
+  void AttendSignal();
+  void AttendCache();
+  void AttendTwin();
+
+  void StartChild();
+  // Gives the child a connection to the local cache.
+  Status GiveCache();
+  void TellTwin(TwinNews::Kind kind, const Child& process, const Fd& socket);
+  void KeepTwin();
+  void TakeOver(std::vector<TwinNews> news);
+  void WriteNote();
+
+  Fd ready_{kAgentReadyFd};  // closed once something was said
   Fd signals_;
+  std::optional<AgentFiles> files_;
+  std::optional<FuseSlots> slots_;
   std::optional<FuseMount> mount_;
-  std::optional<OverlayFiles> overlay_;
-  Fd stats_;
-  Fd slots_;
   std::optional<LocalCacheProcess> cache_;
-  bool cache_given_up_ = false;
+  ChildState child_state_ = ChildState::kNone;
   Child child_;
   Fd child_socket_;
+  Error start_error_;  // of one that kFailed, or of the cache
+  Twin twin_;
+  bool is_attached_ = false;  // a first child has served
+  bool took_over_ = false;
 };
 
 Status Guard::Start() {
   ASSIGN_OR_RETURN(signals_, BlockSignals());
-  ASSIGN_OR_RETURN(setup_, ReadSetup());
-  if (!setup_.read_only) {
-    ASSIGN_OR_RETURN_AS(overlay_, OpenOverlay(setup_), "the overlay");
-  }
-  ASSIGN_OR_RETURN(stats_, MakeStatsFile(setup_));
-  ASSIGN_OR_RETURN(slots_, MakeSlots(setup_.thread_count));
-  ASSIGN_OR_RETURN(LocalCacheProcess cache, LocalCacheProcess::Start(setup_));
+  ASSIGN_OR_RETURN(AgentFiles files, AgentFiles::Make());
+  files_.emplace(std::move(files));
+  ASSIGN_OR_RETURN(FuseSlots slots,
+                   FuseSlots::Map(files_->slots.get(), setup().thread_count,
+                                  FuseSlots::Part::kHeader));
+  slots_.emplace(std::move(slots));
+  ASSIGN_OR_RETURN(LocalCacheProcess cache, LocalCacheProcess::Start(setup()));
   cache_.emplace(std::move(cache));
   ASSIGN_OR_RETURN(FuseMount mount,
-                   FuseMount::Make(setup_.device_dir + "/fuse"));
+                   FuseMount::Make(setup().device_dir + "/fuse"));
   mount_.emplace(std::move(mount));
-  RETURN_IF_ERROR(StartChild());
-  return WaitForChild();
-}
-
-Status Guard::StartChild() {
-  ASSIGN_OR_RETURN(auto sockets, MakeSocketPair());
-  const Fd client = cache_->TakeClient();
-  SpawnOptions options{.argv = {"/proc/self/exe", "--child"},
-                       .env = {},
-                       .fds = {{kAgentSetupFd, kChildSetupFd},
-                               {kAgentDataKeyFd, kChildDataKeyFd},
-                               {kAgentManifestFd, kChildManifestFd},
-                               {mount_->fd(), kChildFuseFd},
-                               {slots_.get(), kChildSlotsFd},
-                               {stats_.get(), kChildStatsFd},
-                               {client.get(), kChildCacheFd},
-                               {sockets.second.get(), kChildGuardFd}},
-                       .die_with_parent = true};
-  if (overlay_) {
-    options.fds.emplace_back(overlay_->data.get(), kChildOverlayDataFd);
-    options.fds.emplace_back(overlay_->map.get(), kChildOverlayMapFd);
-    options.fds.emplace_back(overlay_->key.get(), kChildOverlayKeyFd);
-  }
-  ASSIGN_OR_RETURN_AS(child_, Spawn(options), "start the agent's child");
-  child_socket_ = std::move(sockets.first);
+  RETURN_IF_ERROR(AwaitFirstChild());
+  is_attached_ = true;
+  KeepTwin();
   return Ok();
 }
 
-Status Guard::WaitForChild() {
-  Bytes buffer(64 * kKiB);
-  const Result<ReceivedMessage> message = ReceiveMessage(
-      child_socket_.get(), buffer, SystemClock().Now() + kStartTimeout);
-  if (message.ok())
-    return ParseReport(AsText(ByteSpan(buffer).first(message->byte_count)));
-  if (message.error().code != Code::kUnavailable) return message.error();
-  const Result<int> code = WaitChild(child_);
-  return MakeError(Code::kUnavailable,
-                   "the agent's child died before its device was usable, "
-                   "with exit code " +
-                       std::to_string(code.ok() ? *code : -1));
+Status Guard::AwaitFirstChild() {
+  const Deadline deadline = SystemClock().Now() + kStartTimeout;
+  start_error_ = MakeError(Code::kUnavailable,
+                           "the agent's child died before its device was "
+                           "usable");
+  StartChild();
+  while (child_state_ == ChildState::kStarting) {
+    if (SystemClock().Now() >= deadline)
+      return MakeError(Code::kTimeout,
+                       "the agent's child was not ready after 25 s");
+    if (child_.pid < 0 || cache_->process().pid < 0) break;
+    Step(deadline);
+  }
+  if (child_state_ == ChildState::kServing) return Ok();
+  return start_error_;
 }
 
-int Guard::Supervise() {
+bool Guard::SayReady(const Json& line) {
+  if (took_over_) return true;
+  const Fd ready = std::move(ready_);
+  return WriteFull(ready.get(), AsBytes(line.Dump() + "\n")).ok();
+}
+
+// If it cannot be started now, Step tries again.
+void Guard::StartChild() {
+  Result<StartedChild> started = SpawnChild(*files_, mount_->fd());
+  if (!started.ok()) {
+    LogError("no child", {{"cause", started.error().message}});
+    return;
+  }
+  child_ = std::move(started->process);
+  child_socket_ = std::move(started->socket);
+  child_state_ = ChildState::kStarting;
+  // First the twin: it must know of every child that may begin.
+  TellTwin(TwinNews::Kind::kChild, child_, child_socket_);
+  if (const Status given = GiveCache(); !given.ok())
+    LogWarn("the child waits for a local cache",
+            {{"cause", given.error().message}});
+}
+
+Status Guard::GiveCache() {
+  if (cache_->process().pid < 0 || !child_socket_) return Ok();
+  ASSIGN_OR_RETURN(const Fd client, cache_->NewClient());
+  const std::array<int, 1> fds = {client.get()};
+  const std::array<std::byte, 1> packet = {std::byte{1}};
+  return SendMessage(child_socket_.get(), packet, fds,
+                     SystemClock().Now() + kSendTimeout);
+}
+
+void Guard::TellTwin(TwinNews::Kind kind, const Child& process,
+                     const Fd& socket) {
+  // One that does not hear is replaced before the process goes on.
+  if (!twin_.exists() || twin_.Tell(kind, process, socket)) return;
+  twin_.End();
+  KeepTwin();
+}
+
+// Returns in the guard; and in the twin, once it is the guard and has a twin.
+void Guard::KeepTwin() {
   while (true) {
-    std::array<pollfd, 3> polled = {
-        pollfd{child_.pidfd.get(), POLLIN, 0},
-        pollfd{signals_.get(), POLLIN, 0},
-        pollfd{cache_given_up_ ? -1 : cache_->pidfd(), POLLIN, 0}};
-    if (::poll(polled.data(), polled.size(), -1) < 0) {
-      if (errno == EINTR) continue;
-      LogError("poll failed", {{"errno", errno}});
-      return 1;
+    std::vector<TwinNews> news;
+    const Result<bool> is_guard = Twin::Fork(twin_, news);
+    if (is_guard.ok() && !*is_guard) {
+      TakeOver(std::move(news));
+      continue;
     }
-    if (polled[0].revents != 0) return AttendChildsEnd();
-    if (polled[1].revents != 0 && !AttendSignal()) return 0;
-    if (polled[2].revents != 0) AttendCache();
+    if (!is_guard.ok())
+      LogError("no twin", {{"cause", is_guard.error().message}});
+    WriteNote();
+    return;
   }
 }
 
-bool Guard::AttendSignal() {
+void Guard::TakeOver(std::vector<TwinNews> news) {
+  // Whoever waits for the first one's word sees that it has died.
+  ready_.Close();
+  took_over_ = true;
+  slots_->AddDeath();
+  for (TwinNews& item : news) {
+    if (item.kind == TwinNews::Kind::kCache) {
+      cache_->Adopt(std::move(item.process), std::move(item.socket));
+      continue;
+    }
+    child_ = std::move(item.process);
+    child_socket_ = std::move(item.socket);
+    child_state_ = ChildState::kStarting;
+  }
+  if (slots_->IsServing()) child_state_ = ChildState::kServing;
+  LogWarn("the guard died; its twin has taken over",
+          {{"image", setup().image}, {"pid", ::getpid()}});
+  if (child_state_ == ChildState::kServing) return;
+  // It may have got none yet; one too many does no harm.
+  if (const Status given = GiveCache(); !given.ok())
+    LogWarn("the child waits for a local cache",
+            {{"cause", given.error().message}});
+}
+
+int Guard::Supervise() {
+  while (true)
+    if (const auto code = Step(Deadline::max())) return *code;
+}
+
+std::optional<int> Guard::Step(Deadline deadline) {
+  const bool lacks_twin = is_attached_ && !twin_.exists();
+  const bool lacks = child_.pid < 0 || cache_->process().pid < 0 || lacks_twin;
+  const Deadline until =
+      lacks ? std::min(deadline, SystemClock().Now() + kTryAgain) : deadline;
+  std::array<pollfd, 5> polled = {
+      pollfd{child_.pidfd.get(), POLLIN, 0},
+      pollfd{child_socket_.get(), POLLIN, 0}, pollfd{signals_.get(), POLLIN, 0},
+      pollfd{cache_->process().pidfd.get(), POLLIN, 0},
+      pollfd{twin_.process().pidfd.get(), POLLIN, 0}};
+  const int count =
+      ::poll(polled.data(), polled.size(), MillisecondsUntil(until));
+  if (count < 0) {
+    if (errno == EINTR) return std::nullopt;
+    LogError("poll failed", {{"errno", errno}});
+    return End(1);
+  }
+  if (polled[1].revents != 0) AttendChildsWord();
+  if (polled[0].revents != 0) return AttendChildsEnd();
+  if (polled[2].revents != 0) AttendSignal();
+  if (child_.pid < 0) return AttendChildsEnd();
+  if (polled[3].revents != 0 || (count == 0 && cache_->process().pid < 0))
+    AttendCache();
+  if (polled[4].revents != 0 || (count == 0 && lacks_twin)) AttendTwin();
+  return std::nullopt;
+}
+
+void Guard::AttendChildsWord() {
+  Bytes buffer(64 * kKiB);
+  const Result<std::optional<ReceivedMessage>> message =
+      TryReceiveMessage(child_socket_.get(), buffer);
+  if (message.ok() && !message->has_value()) return;
+  if (!message.ok()) {  // it has died, as its pidfd will say
+    child_socket_.Close();
+    return;
+  }
+  const Status report =
+      ParseReport(AsText(ByteSpan(buffer).first((*message)->byte_count)));
+  if (report.ok()) {
+    child_state_ = ChildState::kServing;
+    WriteNote();
+    return;
+  }
+  child_state_ = ChildState::kFailed;
+  start_error_ = report.error();
+  LogError("the agent's child cannot start",
+           {{"image", setup().image}, {"cause", start_error_.message}});
+}
+
+void Guard::AttendSignal() {
   signalfd_siginfo info;
-  if (::read(signals_.get(), &info, sizeof(info)) != sizeof(info)) return true;
-  if (info.ssi_signo == SIGHUP) return true;  // a terminal went; nothing to do
+  if (::read(signals_.get(), &info, sizeof(info)) != sizeof(info)) return;
+  if (info.ssi_signo == SIGHUP) return;  // a terminal went; nothing to do
+  // The child sees the end, and ends.
   const Status unmounted = mount_->Unmount();
-  if (unmounted.ok()) return false;
+  if (unmounted.ok()) return;
   LogWarn("not ended: the device is in use",
           {{"signal", info.ssi_signo}, {"cause", unmounted.error().message}});
-  return true;
 }
 
 // Hits go on without it; the child gets the next one.
 void Guard::AttendCache() {
+  if (cache_->process().pid > 0) slots_->AddDeath();
   Status again = cache_->Restart();
   if (again.ok()) {
-    const Fd client = cache_->TakeClient();
-    const std::array<int, 1> fds = {client.get()};
-    const std::array<std::byte, 1> packet = {std::byte{1}};
-    again = SendMessage(child_socket_.get(), packet, fds,
-                        SystemClock().Now() + kStartTimeout);
+    TellTwin(TwinNews::Kind::kCache, cache_->process(), cache_->control());
+    again = GiveCache();
+    WriteNote();
   }
   if (again.ok()) return;
   LogError("no local cache", {{"cause", again.error().message}});
-  cache_given_up_ = true;
+  start_error_ = again.error();
 }
 
-int Guard::AttendChildsEnd() {
-  const Result<int> code = WaitChild(child_);
-  cache_->Stop();
-  if (code.ok() && *code == 0) {
-    const Status ignored = mount_->Unmount();  // it was; this only notes it
-    return 0;
+void Guard::AttendTwin() {
+  if (twin_.exists()) {
+    slots_->AddDeath();
+    LogWarn("the guard's twin died", {{"pid", twin_.process().pid}});
+    twin_.End();
   }
-  // Its users get EIO now and do not wait for ever.
-  mount_->Abort();
-  LogError("the agent's child died; its device is gone",
-           {{"image", setup_.image}, {"code", code.ok() ? *code : -1}});
-  return 1;
+  KeepTwin();
 }
 
-// One line to the starter, who may be gone.
-bool SayReady(const std::string& line) {
-  const Fd ready(kAgentReadyFd);
-  return WriteFull(ready.get(), AsBytes(line + "\n")).ok();
+std::optional<int> Guard::AttendChildsEnd() {
+  if (child_.pid > 0 && !BuryChild()) {
+    // Its users get EIO now and do not wait for ever.
+    mount_->Abort();
+    LogError("the agent's children die again and again; the device is gone",
+             {{"image", setup().image}});
+    return End(1);
+  }
+  if (mount_->HasEnded()) return End(0);
+  if (is_attached_) StartChild();
+  return std::nullopt;
+}
+
+// False: the device must end.
+bool Guard::BuryChild() {
+  const Result<int> code = WaitChild(child_);
+  child_ = {};
+  child_socket_.Close();
+  if (mount_->HasEnded()) return true;
+  slots_->AddDeath();
+  // A guard that was a twin has not started the child, and is not told.
+  const int exit_code = code.ok() ? *code : 128 + SIGKILL;
+  LogError("the agent's child died",
+           {{"image", setup().image}, {"code", exit_code}});
+  const std::chrono::duration<double> patience(setup().io_timeout_seconds);
+  return slots_->CountDeath(
+      {.killed = exit_code == 128 + SIGKILL,
+       .awaited = mount_->HasWaiting(),
+       .now = SystemClock().Now(),
+       .patience =
+           std::chrono::duration_cast<std::chrono::nanoseconds>(patience)});
+}
+
+void Guard::WriteNote() {
+  const auto pid_of = [](const Child& process) {
+    return process.pid > 0 ? process.pid : 0;
+  };
+  const AgentNote note{.guard = ::getpid(),
+                       .twin = pid_of(twin_.process()),
+                       .child = pid_of(child_),
+                       .cache = pid_of(cache_->process()),
+                       .deaths = slots_->Deaths()};
+  if (const Status written = note.Write(setup().device_dir); !written.ok())
+    LogWarn("cannot say who serves the device",
+            {{"cause", written.error().message}});
+}
+
+// The twin first: it would take the guard's death for a mishap.
+int Guard::End(int code) {
+  twin_.End();
+  if (child_.pid > 0) {
+    ::kill(child_.pid, SIGKILL);
+    const Result<int> ignored = WaitChild(child_);
+    child_ = {};
+  }
+  if (cache_) cache_->Stop();
+  if (mount_) mount_->Abort();
+  return code;
 }
 
 }  // namespace
@@ -256,13 +375,14 @@ int RunGuard() {
   Guard guard;
   const Status started = guard.Start();
   if (!started.ok()) {
-    SayReady(ErrorReport(started.error()));
-    return 1;
+    guard.SayReady(ErrorReport(started.error()));
+    return guard.End(1);
   }
   Json ready;
   ready["path"] = guard.setup().device_dir + "/fuse/disk";
   ready["pid"] = static_cast<int64_t>(::getpid());
-  if (!SayReady(ready.Dump())) return 1;  // nobody would end the device
+  // Without a starter nobody would end the device.
+  if (!guard.SayReady(ready)) return guard.End(1);
   return guard.Supervise();
 }
 

@@ -54,25 +54,42 @@ Status LocalCacheProcess::Spawn() {
            .env = {},
            .fds = {{client.second.get(), kClientFd},
                    {control.second.get(), kControlFd},
-                   {arena_.get(), kArenaFd}},
-           .die_with_parent = true}));
+                   {arena_.get(), kArenaFd}}}));
   client_ = std::move(client.first);
   control_ = std::move(control.first);
   started_ = SystemClock().Now();
   return Ok();
 }
 
+Result<Fd> LocalCacheProcess::NewClient() {
+  if (client_) return std::move(client_);
+  ASSIGN_OR_RETURN(auto ends, MakeSocketPair());
+  RETURN_IF_ERROR(SendNewClient(control_.get(), ends.second));
+  return std::move(ends.first);
+}
+
+void LocalCacheProcess::Adopt(Child process, Fd control) {
+  process_ = std::move(process);
+  control_ = std::move(control);
+  client_.Close();
+  quick_deaths_ = 0;
+}
+
 Status LocalCacheProcess::Restart() {
-  const Result<int> code = WaitChild(process_);
-  const bool quick = SystemClock().Now() - started_ < kQuickDeath;
-  quick_deaths_ = quick ? quick_deaths_ + 1 : 0;
-  LogError("the local cache died",
-           {{"code", code.ok() ? *code : -1}, {"in_a_row", quick_deaths_}});
-  process_ = {};
-  if (quick_deaths_ >= kMaxQuickDeaths)
+  if (process_.pid > 0) {
+    const Result<int> code = WaitChild(process_);
+    const bool quick = SystemClock().Now() - started_ < kQuickDeath;
+    quick_deaths_ = quick ? quick_deaths_ + 1 : 0;
+    LogError("the local cache died",
+             {{"code", code.ok() ? *code : -1}, {"in_a_row", quick_deaths_}});
+    process_ = {};
+  }
+  if (quick_deaths_ >= kMaxQuickDeaths) {
+    quick_deaths_ = kMaxQuickDeaths - 1;  // one more chance, each time
     return MakeError(Code::kUnavailable,
                      "the local cache dies again and again; what is not in "
-                     "memory cannot be read any more");
+                     "memory waits");
+  }
   return Spawn();
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // A private local cache: morsel-localcache, started by a guard for its one
-// child, and started again over the same arena if it dies.
+// child, and started again over the same arena if it dies. It ends by itself
+// when nobody holds its control socket any more, so it outlives a guard whose
+// twin does.
 //
 // Thread safety: owned by one thread.
 #pragma once
@@ -17,7 +19,7 @@ namespace morsel {
 class LocalCacheProcess {
  public:
   // A daemon that dies this often in a row within kQuickDeath of its start is
-  // given up: something is wrong that a new one does not mend.
+  // not started again at once: something is wrong that a new one does not mend.
   static constexpr int kMaxQuickDeaths = 5;
   static constexpr std::chrono::seconds kQuickDeath{2};
 
@@ -26,12 +28,15 @@ class LocalCacheProcess {
   LocalCacheProcess(LocalCacheProcess&&) noexcept = default;
   LocalCacheProcess& operator=(LocalCacheProcess&&) noexcept = default;
 
-  // Readable when it has ended.
-  int pidfd() const { return process_.pidfd.get(); }
-  // The client's end of a new connection: call once after each start.
-  Fd TakeClient() { return std::move(client_); }
-  // After its death: starts the next. kUnavailable: too many died.
+  // pid -1: it runs no more.
+  const Child& process() const { return process_; }
+  const Fd& control() const { return control_; }
+  // The client's end of a new connection. kUnavailable: it has died.
+  Result<Fd> NewClient();
+  // After its death: starts the next. kUnavailable: too many died in a row.
   Status Restart();
+  // Takes over one that another has started with the same arena.
+  void Adopt(Child process, Fd control);
   // Ends it and waits.
   void Stop();
 
@@ -43,7 +48,7 @@ class LocalCacheProcess {
   Fd arena_;
   Child process_;
   Fd control_;
-  Fd client_;
+  Fd client_;  // the first; none once it is given
   std::chrono::steady_clock::time_point started_{};
   int quick_deaths_ = 0;
 };

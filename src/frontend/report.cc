@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "frontend/report.h"
 
-#include "base/json.h"
-
 namespace morsel {
 
-std::string ErrorReport(const Error& error) {
+Json ErrorReport(const Error& error) {
   Json report;
   report["error"]["code"] = CodeName(error.code);
   report["error"]["message"] = error.message;
-  return report.Dump();
+  return report;
 }
 
 Status ParseReport(std::string_view text) {

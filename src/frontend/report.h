@@ -5,15 +5,14 @@
 // Thread safety: free functions.
 #pragma once
 
-#include <string>
 #include <string_view>
 
+#include "base/json.h"
 #include "base/result.h"
 
 namespace morsel {
 
-// One line of JSON, with no line feed.
-std::string ErrorReport(const Error& error);
+Json ErrorReport(const Error& error);
 // Ok if the text reports none; kInternal if it is no report.
 Status ParseReport(std::string_view text);
 

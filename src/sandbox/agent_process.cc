@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/file.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -20,6 +21,7 @@ namespace {
 
 constexpr size_t kMaxReadyLine = 64 * kKiB;
 constexpr double kKillWaitSeconds = 10;
+constexpr int kLookAgainMs = 10;
 
 Result<std::string> FindAgent(const std::string& wanted) {
   if (!wanted.empty()) return wanted;
@@ -27,6 +29,15 @@ Result<std::string> FindAgent(const std::string& wanted) {
   const std::string beside = folder + "/morsel-agent";
   if (::access(beside.c_str(), X_OK) == 0) return beside;
   return std::string("morsel-agent");
+}
+
+// The lock that says that the device lives, for the agent to inherit.
+Result<Fd> TakeLife(const DeviceFolder& folder) {
+  ASSIGN_OR_RETURN(Fd life,
+                   OpenFile(folder.life_path(), O_RDWR | O_CREAT, 0600));
+  if (::flock(life.get(), LOCK_EX | LOCK_NB) != 0)
+    return ErrnoError(errno, "lock " + folder.life_path());
+  return life;
 }
 
 Code CodeOfWord(std::string_view word) {
@@ -82,6 +93,7 @@ Result<StartingAgent> StartAgent(const AgentStart& start) {
   ASSIGN_OR_RETURN(const Fd log, OpenFile(start.folder.log_path(),
                                           O_WRONLY | O_CREAT | O_APPEND, 0600));
   ASSIGN_OR_RETURN(const Fd nothing, OpenFile("/dev/null", O_RDONLY));
+  ASSIGN_OR_RETURN(const Fd life, TakeLife(start.folder));
   std::array<int, 2> ends{};
   if (::pipe2(ends.data(), O_CLOEXEC) != 0) return ErrnoError(errno, "pipe");
   StartingAgent agent{.process = {}, .ready = Fd(ends[0])};
@@ -94,7 +106,8 @@ Result<StartingAgent> StartAgent(const AgentStart& start) {
                {setup.get(), kAgentSetupFd},
                {key.get(), kAgentDataKeyFd},
                {manifest.get(), kAgentManifestFd},
-               {ready_write.get(), kAgentReadyFd}};
+               {ready_write.get(), kAgentReadyFd},
+               {life.get(), kAgentLifeFd}};
   spawn.new_session = true;
   Fd overlay_key;
   if (start.overlay != nullptr) {
@@ -162,14 +175,33 @@ bool AwaitEnd(const ProcessMark& process, double timeout_seconds) {
   }
 }
 
-void KillAgent(const ProcessMark& agent) {
-  if (!agent.IsAlive()) {
-    AwaitEnd(agent, 0);
-    return;
+ProcessMark CurrentGuard(const DeviceFolder& folder) {
+  const Result<Json> agent = folder.Read("agent.json");
+  if (agent.ok()) return ProcessMark::FromJson(*agent, "guard");
+  const Result<Json> device = folder.Read("device.json");
+  return device.ok() ? ProcessMark::FromJson(*device, "agent") : ProcessMark{};
+}
+
+bool AwaitAgentsEnd(const DeviceFolder& folder, double timeout_seconds) {
+  const Deadline deadline = After(timeout_seconds);
+  AwaitEnd(CurrentGuard(folder), timeout_seconds);
+  // The others follow at once.
+  while (folder.IsServed()) {
+    if (SystemClock().Now() >= deadline) return false;
+    ::poll(nullptr, 0, kLookAgainMs);
   }
-  ::kill(static_cast<pid_t>(-agent.pid), SIGKILL);
-  ::kill(static_cast<pid_t>(agent.pid), SIGKILL);
-  AwaitEnd(agent, kKillWaitSeconds);
+  return true;
+}
+
+void KillAgent(const DeviceFolder& folder, const ProcessMark& first) {
+  if (first.pid <= 0) return;
+  // Its id stays the group's for as long as one of the group lives.
+  if (folder.IsServed() || first.IsAlive()) {
+    ::kill(static_cast<pid_t>(-first.pid), SIGKILL);
+    if (first.IsAlive()) ::kill(static_cast<pid_t>(first.pid), SIGKILL);
+  }
+  AwaitEnd(first, kKillWaitSeconds);
+  AwaitAgentsEnd(folder, kKillWaitSeconds);
 }
 
 }  // namespace morsel

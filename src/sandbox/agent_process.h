@@ -40,9 +40,15 @@ Result<StartingAgent> StartAgent(const AgentStart& start);
 Result<int64_t> AwaitReady(const StartingAgent& agent,
                            const DeviceFolder& folder, double timeout_seconds);
 
-// Kills an agent with all its processes (it leads a session of its own) and
-// waits for its end.
-void KillAgent(const ProcessMark& agent);
+// The guard at present, which is another than at the start if that one died.
+ProcessMark CurrentGuard(const DeviceFolder& folder);
+
+// Kills an agent with all its processes and waits for their end. `first` is the
+// one that was started: it leads the session and group of all of them, also
+// when it lives no more.
+void KillAgent(const DeviceFolder& folder, const ProcessMark& first);
+// True once no process of the agent's keeps the device alive any more.
+bool AwaitAgentsEnd(const DeviceFolder& folder, double timeout_seconds);
 
 // True once the process has ended, at the latest after `timeout_seconds`.
 bool AwaitEnd(const ProcessMark& process, double timeout_seconds);

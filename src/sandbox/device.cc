@@ -63,7 +63,7 @@ Json NoteOf(const AttachedDevice& device, const ProcessMark& owner,
 
 // Undoes a start that failed: nothing is left of it.
 void Abandon(const DeviceFolder& folder, const ProcessMark& agent) {
-  KillAgent(agent);
+  KillAgent(folder, agent);
   ::umount2(folder.fuse_dir().c_str(),
             MNT_FORCE | MNT_DETACH | UMOUNT_NOFOLLOW);
   const Status ignored = folder.Remove();
@@ -96,7 +96,7 @@ Status StartAndNote(const AgentStart& start, const AttachOptions& options,
 }
 
 AttachedDevice FromNote(const DeviceFolder& folder, const Json& note) {
-  const ProcessMark agent = ProcessMark::FromJson(note, "agent");
+  const ProcessMark guard = CurrentGuard(folder);
   return {.id = folder.id(),
           .path = folder.disk_path(),
           .image = note.StringOr("image", ""),
@@ -104,9 +104,9 @@ AttachedDevice FromNote(const DeviceFolder& folder, const Json& note) {
           .overlay = note.StringOr("overlay", ""),
           .read_only = note.BoolOr("read_only", false),
           .overlay_is_new = note.BoolOr("overlay_is_new", false),
-          .agent_pid = agent.pid,
-          .agent_start_ticks = agent.start_ticks,
-          .alive = agent.IsAlive()};
+          .agent_pid = guard.pid,
+          .agent_start_ticks = guard.start_ticks,
+          .alive = folder.IsServed()};
 }
 
 // "/dev/loop3, mounted at /mnt": who keeps the device busy for a while to
@@ -148,13 +148,13 @@ Status EndAgent(const DeviceFolder& folder, const Json& note) {
   const ProcessMark agent = ProcessMark::FromJson(note, "agent");
   if (agent.pid <= 0) return Ok();
   const bool is_starting = note.BoolOr("starting", false);
-  if (!is_starting && AwaitEnd(agent, kEndWaitSeconds)) return Ok();
-  KillAgent(agent);
-  if (AwaitEnd(agent, 0)) return Ok();
-  return MakeError(Code::kTimeout, "the agent of " + folder.disk_path() +
-                                       " (pid " + std::to_string(agent.pid) +
-                                       ") does not end; see " +
-                                       folder.log_path());
+  if (!is_starting && AwaitAgentsEnd(folder, kEndWaitSeconds)) return Ok();
+  KillAgent(folder, agent);
+  if (AwaitAgentsEnd(folder, 0)) return Ok();
+  return MakeError(Code::kTimeout,
+                   "the agent of " + folder.disk_path() + " (process group " +
+                       std::to_string(agent.pid) + ") does not end; see " +
+                       folder.log_path());
 }
 
 Result<DeviceFolder> FindFolder(const Config& config, const std::string& path) {

@@ -3,7 +3,9 @@
 //
 // Every attached device has a folder RUN_DIR/devices/<id>/ (0700):
 //
-//   device.json   what it is and which processes serve it (pid, start ticks)
+//   device.json   what it is, and the process that was started for it
+//   agent.json    which processes serve it at present (pid, start ticks)
+//   life          locked for as long as it is served
 //   fuse/disk     the device, a FUSE file
 //   agent.log     the log of guard and child
 //
@@ -46,7 +48,7 @@ struct AttachedDevice {
   std::string overlay;
   bool read_only = false;
   bool overlay_is_new = false;  // a named overlay that was just made
-  int64_t agent_pid = 0;
+  int64_t agent_pid = 0;        // the guard at present
   uint64_t agent_start_ticks = 0;
   bool alive = false;  // as found by ListDevices
 

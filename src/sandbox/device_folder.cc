@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sandbox/device_folder.h"
 
+#include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -63,6 +65,12 @@ Result<Json> DeviceFolder::Read(const std::string& name) const {
   ASSIGN_OR_RETURN(const Bytes bytes, ReadWholeFile(file, kMaxNoteBytes));
   ASSIGN_OR_RETURN_AS(Json note, Json::Parse(AsText(bytes)), file);
   return note;
+}
+
+bool DeviceFolder::IsServed() const {
+  const Result<Fd> life = OpenFile(life_path(), O_RDONLY);
+  // Shared, so that two who look do not take each other for the agent.
+  return life.ok() && ::flock(life->get(), LOCK_SH | LOCK_NB) != 0;
 }
 
 std::string DeviceFolder::LastLogLine() const {

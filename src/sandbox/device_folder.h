@@ -2,7 +2,8 @@
 // The folder of an attached device, RUN_DIR/devices/<id>/ (device.h lists what
 // lies in it), and the small JSON notes in it.
 //
-//   device.json  who serves it; while it starts, who starts it
+//   device.json  what it is and who started it
+//   agent.json   who serves it at present (frontend/agent_note.h)
 //   mount.json   where `morsel mount` has mounted it: {"dir", "loop"}
 //
 // Notes are written whole or not at all. Thread safety: a value.
@@ -31,10 +32,14 @@ class DeviceFolder {
   std::string fuse_dir() const { return path_ + "/fuse"; }
   std::string disk_path() const { return path_ + "/fuse/disk"; }
   std::string log_path() const { return path_ + "/agent.log"; }
+  std::string life_path() const { return path_ + "/life"; }
 
   Status Write(const std::string& name, const Json& note) const;
   // kNotFound; kInvalid if it is no JSON.
   Result<Json> Read(const std::string& name) const;
+  // Some process keeps the device alive: it holds the lock of `life`
+  // (block/agent_setup.h). Process ids change, this does not.
+  bool IsServed() const;
   // The last line of agent.log that is not empty; "" if there is none.
   std::string LastLogLine() const;
   // Removes the folder and what is in it. Never enters a mount in it: kExists

@@ -132,11 +132,10 @@ std::string WhyDead(const DeviceFolder& folder,
   const Result<Json> note = folder.Read("device.json");
   if (!note.ok())
     return IsOverAMinuteOld(folder.path()) ? "it has no sound device.json" : "";
-  const ProcessMark agent = ProcessMark::FromJson(*note, "agent");
   const ProcessMark owner = ProcessMark::FromJson(*note, "owner");
   if (note->BoolOr("starting", false))
     return owner.IsAlive() ? "" : "who started it was killed";
-  if (!agent.IsAlive()) return "its agent has died";
+  if (!folder.IsServed()) return "its agent has died";
   const Result<Json> mount = folder.Read("mount.json");
   if (!mount.ok())
     return owner.pid == 0 || owner.IsAlive() ? "" : "who used it was killed";

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// The files of an agent that outlive its child: what the starter handed over
+// (block/agent_setup.h), the overlay, the statistics, the memory of requests;
+// and starting a child with them.
+//
+// Thread safety: owned by one thread.
+#pragma once
+
+#include <optional>
+
+#include "base/fd.h"
+#include "base/process.h"
+#include "base/result.h"
+#include "block/agent_setup.h"
+
+namespace morsel {
+
+// The overlay's files and key; none of a device that is read only.
+struct OverlayFiles {
+  Fd data;
+  Fd map;
+  Fd key;
+};
+
+struct AgentFiles {
+  AgentSetup setup;
+  std::optional<OverlayFiles> overlay;
+  Fd stats;
+  Fd slots;
+
+  // Reads the setup, and makes the rest. kInvalid: the setup is damaged; kIo,
+  // kExhausted.
+  static Result<AgentFiles> Make();
+};
+
+// A child that waits for its first local cache (frontend/child.h).
+struct StartedChild {
+  Child process;
+  Fd socket;  // the guard's end
+};
+Result<StartedChild> SpawnChild(const AgentFiles& files, int fuse_fd);
+
+}  // namespace morsel

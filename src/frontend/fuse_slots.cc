@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "frontend/fuse_slots.h"
+
+#include <linux/fuse.h>
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "base/check.h"
+
+namespace morsel {
+namespace {
+
+constexpr size_t kPage = 4096;
+constexpr size_t kMaxInit = 1024;
+
+int64_t Nanoseconds(std::chrono::steady_clock::time_point time) {
+  return std::chrono::nanoseconds(time.time_since_epoch()).count();
+}
+
+size_t HeaderLength(size_t thread_count) {
+  return kPage + RoundUp(thread_count * sizeof(FuseMark), kPage);
+}
+
+bool ChangesTheDevice(uint32_t opcode) {
+  return opcode == FUSE_WRITE || opcode == FUSE_FALLOCATE ||
+         opcode == FUSE_FSYNC || opcode == FUSE_FLUSH;
+}
+
+bool IsDropped(uint32_t opcode) {
+  return opcode == FUSE_INIT || opcode == FUSE_FORGET ||
+         opcode == FUSE_BATCH_FORGET || opcode == FUSE_INTERRUPT;
+}
+
+fuse_in_header HeaderOf(ByteSpan slot) {
+  fuse_in_header header;
+  std::memcpy(&header, slot.data(), sizeof(header));
+  return header;
+}
+
+}  // namespace
+
+// A new file is all zeros, and so is this.
+struct FuseSlots::Header {
+  std::atomic<uint32_t> init_length;
+  std::atomic<uint32_t> serving;
+  std::atomic<uint64_t> deaths;
+  std::atomic<uint64_t> deaths_in_a_row;
+  std::atomic<uint64_t> finished;  // by all, when a death was last counted
+  // Since when deaths come with no request finished between them; 0: they do
+  // not.
+  std::atomic<int64_t> stalled_ns;
+  std::array<std::byte, kMaxInit> init;
+};
+
+uint64_t FuseSlots::FileSize(size_t thread_count) {
+  return HeaderLength(thread_count) + thread_count * kFuseSlotSize;
+}
+
+Result<FuseSlots> FuseSlots::Map(int file, size_t thread_count, Part part) {
+  static_assert(sizeof(Header) <= kPage);
+  const size_t length = part == Part::kWhole ? FileSize(thread_count)
+                                             : HeaderLength(thread_count);
+  void* const memory =
+      ::mmap(nullptr, length, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+  if (memory == MAP_FAILED)
+    return ErrnoError(errno, "map the memory of requests");
+  return FuseSlots(static_cast<std::byte*>(memory), length, thread_count);
+}
+
+FuseSlots::FuseSlots(FuseSlots&& other) noexcept
+    : memory_(std::exchange(other.memory_, nullptr)),
+      length_(other.length_),
+      thread_count_(other.thread_count_) {}
+
+FuseSlots::~FuseSlots() {
+  if (memory_ != nullptr) ::munmap(memory_, length_);
+}
+
+FuseSlots::Header& FuseSlots::header() const {
+  return *reinterpret_cast<Header*>(memory_);
+}
+
+FuseMark& FuseSlots::mark(size_t thread) const {
+  CHECK(thread < thread_count_);
+  return reinterpret_cast<FuseMark*>(memory_ + kPage)[thread];
+}
+
+MutableByteSpan FuseSlots::slot(size_t thread) const {
+  CHECK(thread < thread_count_ && length_ == FileSize(thread_count_));
+  return {memory_ + HeaderLength(thread_count_) + thread * kFuseSlotSize,
+          kFuseSlotSize};
+}
+
+Status FuseSlots::LockInMemory() {
+  if (::madvise(memory_, length_, MADV_POPULATE_WRITE) != 0)
+    return ErrnoError(errno, "make the memory of requests resident");
+  if (::mlock(memory_, length_) == 0) return Ok();
+  const int reason = errno;
+  if (reason == ENOMEM || reason == EPERM || reason == EAGAIN)
+    return MakeError(Code::kExhausted,
+                     "the memory of requests cannot be locked: it takes " +
+                         HumanSize(length_) +
+                         "; raise RLIMIT_MEMLOCK or lower agent.threads");
+  return ErrnoError(reason, "lock the memory of requests");
+}
+
+void FuseSlots::RecordInit(ByteSpan request) {
+  CHECK(request.size() <= kMaxInit);
+  std::ranges::copy(request, header().init.begin());
+  header().init_length.store(static_cast<uint32_t>(request.size()),
+                             std::memory_order_release);
+}
+
+Bytes FuseSlots::Init() const {
+  const uint32_t length = header().init_length.load(std::memory_order_acquire);
+  const ByteSpan recorded(header().init);
+  if (length != 0 && length <= kMaxInit)
+    return Bytes(recorded.begin(), recorded.begin() + length);
+  // Whoever received it may have died before he recorded it.
+  const ByteSpan first = slot(0);
+  const fuse_in_header request = HeaderOf(first);
+  if (request.opcode != FUSE_INIT || request.len < sizeof(request) ||
+      request.len > kMaxInit)
+    return {};
+  return Bytes(first.begin(), first.begin() + request.len);
+}
+
+std::optional<HeldRequest> FuseSlots::HeldIn(size_t thread) const {
+  const fuse_in_header request = HeaderOf(slot(thread));
+  const FuseMark& m = mark(thread);
+  if (request.len < sizeof(request) || request.len > kFuseSlotSize ||
+      m.answered.load() == request.unique)
+    return std::nullopt;
+  HeldRequest held{.slot = thread,
+                   .unique = request.unique,
+                   .opcode = request.opcode,
+                   .action = HeldRequest::Action::kExecute,
+                   .result = 0};
+  if (IsDropped(request.opcode)) {
+    held.action = HeldRequest::Action::kDrop;
+  } else if (m.executed.load() == request.unique) {
+    held.action = HeldRequest::Action::kAnswer;
+    held.result = m.result.load();
+  } else if (m.blamed.load() == request.unique &&
+             m.deaths.load() >= kMaxDeathsOfRequest) {
+    held.action = HeldRequest::Action::kFail;
+  } else if (ChangesTheDevice(request.opcode)) {
+    held.action = HeldRequest::Action::kChange;
+  }
+  return held;
+}
+
+std::vector<HeldRequest> FuseSlots::Held() const {
+  std::vector<HeldRequest> all;
+  for (size_t i = 0; i < thread_count_; ++i)
+    if (const auto held = HeldIn(i)) all.push_back(*held);
+  std::ranges::sort(all, {}, &HeldRequest::unique);
+  return all;
+}
+
+void FuseSlots::AddDeath() { header().deaths.fetch_add(1); }
+
+uint64_t FuseSlots::Deaths() const { return header().deaths.load(); }
+
+void FuseSlots::SetServing(bool serving) {
+  header().serving.store(serving ? 1 : 0);
+}
+
+bool FuseSlots::IsServing() const { return header().serving.load() != 0; }
+
+uint64_t FuseSlots::CountFinished() const {
+  uint64_t count = 0;
+  for (size_t i = 0; i < thread_count_; ++i) count += mark(i).finished.load();
+  return count;
+}
+
+void FuseSlots::Blame(FuseMark& mark, const Death& death) {
+  const uint64_t unique = mark.begun.load();
+  if (unique == mark.answered.load()) return;
+  const std::chrono::nanoseconds age(Nanoseconds(death.now) -
+                                     mark.begun_ns.load());
+  if (death.killed && age < kUnsuspicious) return;
+  if (mark.blamed.load() != unique) {
+    mark.deaths.store(0);
+    mark.blamed.store(unique);
+  }
+  mark.deaths.fetch_add(1);
+}
+
+bool FuseSlots::CountDeath(const Death& death) {
+  bool awaited = death.awaited;
+  for (size_t i = 0; i < thread_count_; ++i) {
+    FuseMark& m = mark(i);
+    awaited = awaited || m.begun.load() != m.answered.load();
+    Blame(m, death);
+  }
+  Header& counts = header();
+  const bool served = counts.serving.exchange(0) != 0;
+  const uint64_t finished = CountFinished();
+  const bool progress = counts.finished.exchange(finished) != finished;
+  const int64_t now = Nanoseconds(death.now);
+  // Nobody who waits: nobody who could wait for ever. But a child that cannot
+  // even start, by its own fault, would be started again and again.
+  if (progress || (death.killed && !awaited)) {
+    counts.deaths_in_a_row.store(0);
+    counts.stalled_ns.store(0);
+    return true;
+  }
+  if (counts.stalled_ns.load() == 0) counts.stalled_ns.store(now);
+  if (death.killed && !served)
+    return now - counts.stalled_ns.load() < death.patience.count();
+  return counts.deaths_in_a_row.fetch_add(1) + 1 < kMaxDeathsInARow;
+}
+
+}  // namespace morsel
