@@ -28,7 +28,34 @@ expect_exit 0 morsel run app:1 -- sh -c 'touch /x'
 [[ -z $(echo line | run app:1 -- cat) ]] || fail "standard input without -i"
 run app:1 -- sh -c 'ls /sys/class/net' | grep -vx lo && fail "a network without --net host"
 run --net host app:1 -- sh -c 'cat /etc/resolv.conf /etc/hosts' >/dev/null || fail "--net host"
-run -m 64MiB --cpus 0.5 --pids-limit 20 app:1 -- true || fail "limits"
+
+# Limits, as the cgroups inside show them (v1 or v2).
+run -m 64MiB --cpus 0.5 --pids-limit 20 app:1 -- sh -c '
+  cd /sys/fs/cgroup
+  cat memory/memory.limit_in_bytes memory.max 2>/dev/null
+  cat cpu/cpu.cfs_quota_us cpu.max 2>/dev/null
+  cat pids/pids.max pids.max 2>/dev/null; true' | xargs >"$WORK/limits"
+grep -qxE '67108864 50000( 100000)? 20' "$WORK/limits" ||
+  fail "limits: $(cat "$WORK/limits")"
+expect_exit 137 morsel run -m 32MiB app:1 -- python3 -c 'x = b"x" * (1 << 28)'
+
+# Names and addresses inside are the container's own, and files of its own.
+[[ $(run --hostname box app:1 -- cat /etc/hostname) == box ]] || fail "/etc/hostname"
+run --hostname box app:1 -- grep -qw box /etc/hosts || fail "/etc/hosts"
+run --net host app:1 -- cat /etc/resolv.conf | cmp - /etc/resolv.conf ||
+  fail "resolv.conf is not the host's"
+run --net host app:1 -- sh -c 'echo x >>/etc/hosts'
+! grep -qx x /etc/hosts || fail "the host's own /etc/hosts was written"
+
+# docker's fourteen capabilities, a seccomp profile, nothing of the host's.
+[[ $(run app:1 -- awk '/^CapEff|^Seccomp:/ { print $2 }' /proc/self/status | xargs) == "00000000a80425fb 2" ]] ||
+  fail "capabilities and seccomp: $(run app:1 -- cat /proc/self/status)"
+[[ $(run --cap-drop ALL --cap-add CHOWN app:1 -- awk '/^CapEff/ { print $2 }' /proc/self/status) == 0000000000000001 ]] ||
+  fail "--cap-drop, --cap-add"
+expect_exit 32 morsel run app:1 -- mount -t tmpfs none /mnt
+expect_exit 1 morsel run app:1 -- unshare -U true
+[[ $(run app:1 -- sh -c 'echo $$') == 1 ]] || fail "the host's processes are seen"
+expect_exit 1 morsel run app:1 -- sh -c 'cat /proc/kcore >/dev/null 2>&1 && test -s /proc/kcore'
 
 expect_exit 7 morsel run app:1 -- sh -c 'exit 7'
 expect_exit 137 morsel run app:1 -- sh -c 'sh -c "kill -9 \$\$"; exit $?'
@@ -37,15 +64,18 @@ expect_exit 126 morsel run app:1 -- /etc/passwd
 expect_exit 125 morsel run nothing:1
 expect_exit 125 morsel run --net bridge app:1
 expect_exit 125 morsel run -u no-such-user app:1 -- true
+expect_exit 125 morsel run --cpus many app:1 -- true
+expect_exit 125 morsel run -m lots app:1 -- true
+expect_exit 125 morsel run -v /no/such/folder:/x app:1 -- true
+expect_text "$WORK/err" /no/such/folder
+expect_exit 125 morsel run --no-such-option app:1 -- true
+expect_exit 126 morsel run app:1 -- /etc
 
 # Signals reach the command.
 start "$MORSEL_BIN/morsel" run app:1 -- sh -c 'trap "exit 9" TERM; echo ready; while :; do read -t 1 x; done' \
   >"$WORK/sig"
 pid=$!
-for ((i = 0; i < 400; i++)); do
-  grep -q ready "$WORK/sig" && break
-  read -rt 0.05 <> <(:) || true
-done
+wait_until grep -q ready "$WORK/sig"
 kill -TERM "$pid"
 code=0
 wait "$pid" || code=$?
