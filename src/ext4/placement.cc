@@ -318,7 +318,8 @@ class Placer {
     const auto items = now ? states_.Now(rank) : states_.AsOf(rank, layer);
     InlineDirectory inside;
     const uint32_t node = order_.directories[rank].node;
-    if (tree_.nodes[node].xattr_set == 0 &&
+    // The kernel mounts no file system whose root has no block.
+    if (out_.inode[node] != kRootInode && tree_.nodes[node].xattr_set == 0 &&
         EncodeInlineDirectory(items, 0, &inside)) {
       return Ok();
     }

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Makes an OCI layout DIR whose one tag, `both`, is an index of an image for
-linux/amd64 and one for linux/arm64/v8: index.py DIR.
+"""Makes an OCI layout DIR: index.py DIR.
 
-Each holds one file, /platform, that names its own.
+Its tag `both` is an index of an image for linux/amd64 and one for
+linux/arm64/v8, with one file each, /platform, that names its own. Its tag
+`nothing` is an image whose one layer is empty.
 """
 import hashlib
 import io
@@ -35,21 +36,23 @@ class Layout:
                 "size": len(data), **more}
 
 
-def one_file(name, text):
+def make_tar(files):
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as tar:
-        info = tarfile.TarInfo(name)
-        info.size = len(text)
-        tar.addfile(info, io.BytesIO(text))
+        for name, text in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(text)
+            tar.addfile(info, io.BytesIO(text))
     return out.getvalue()
 
 
-def put_image(layout, platform):
-    layer = layout.put("layer.v1.tar",
-                       one_file("platform", json.dumps(platform).encode()))
+def put_image(layout, platform, with_file=True):
+    files = {"platform": json.dumps(platform).encode()} if with_file else {}
+    layer = layout.put("layer.v1.tar", make_tar(files))
     config = layout.put("config.v1+json", {
         **platform, "config": {"Cmd": ["/bin/sh"]},
-        "rootfs": {"type": "layers", "diff_ids": [layer["digest"]]}})
+        "rootfs": {"type": "layers",
+                   "diff_ids": [layer["digest"]]}})
     return layout.put("manifest.v1+json", {
         "schemaVersion": 2, "mediaType": KIND + "manifest.v1+json",
         "config": config, "layers": [layer]}, platform=platform)
@@ -63,9 +66,11 @@ def main():
     index = layout.put("index.v1+json", {
         "schemaVersion": 2, "mediaType": KIND + "index.v1+json",
         "manifests": images})
-    index["annotations"] = {"org.opencontainers.image.ref.name": "both"}
+    nothing = put_image(layout, {"os": "linux", "architecture": "amd64"}, False)
+    for entry, tag in ((index, "both"), (nothing, "nothing")):
+        entry["annotations"] = {"org.opencontainers.image.ref.name": tag}
     layout.write("index.json", json.dumps(
-        {"schemaVersion": 2, "manifests": [index]}).encode())
+        {"schemaVersion": 2, "manifests": [index, nothing]}).encode())
 
 
 main()
