@@ -9,9 +9,9 @@
 // is rebuilt from the headers of the records when the tier is opened.
 //
 // Before a segment goes, those of its records that are still hot are appended
-// anew: hot is what an LRU-K policy over `hot_part` of the room keeps. For each
-// byte that comes in, at most max_write_amplification - 1 bytes are moved so;
-// what is not moved by then is evicted.
+// anew: hot is what an LRU-K policy over `hot_part` of the room keeps. In all,
+// at most max_write_amplification - 1 bytes are moved for each byte that came
+// in.
 //
 // Since the ring is written in order, an older version of a key, or one that
 // was erased, is always overwritten no later than the record that replaced
@@ -75,6 +75,7 @@ struct FlashTierStats {
   uint64_t admitted_bytes = 0;  // records written for Put and Erase
   uint64_t moved_bytes = 0;     // records written again as they were hot
   uint64_t written_bytes = 0;   // all that went to the device
+  uint64_t highest_cas = 0;     // of what was there when it was opened
   bool failed = false;          // a write failed; it writes no more
   // written_bytes / admitted_bytes; 1 if nothing was written.
   double write_amplification() const;
@@ -85,7 +86,7 @@ class FlashTier {
   enum class WhenFull { kDrop, kWait };
 
   // Reads the headers of what is there; a device of another layout begins anew.
-  // kInvalid: the device is too small (4 segments of 2.25 MiB) or an option is
+  // kInvalid: the device is too small (4 segments of 32 KiB) or an option is
   // out of range. kIo: it cannot be read or written.
   static Result<std::unique_ptr<FlashTier>> Open(
       std::unique_ptr<CacheDevice> device, const FlashTierOptions& options,

@@ -117,16 +117,16 @@ TEST_F(MemoryTierTest, VictimsGoToTheHookOnceWithTheirState) {
 }
 
 TEST_F(MemoryTierTest, StaysUnderItsLimitUnderATenfoldLoadOfAnySizes) {
-  MemoryTierOptions options{.max_bytes = 8 * kMiB};
+  MemoryTierOptions options{.max_bytes = 2 * kMiB};
   options.policy.correlated_period = std::chrono::milliseconds(0);
   Make(options);
   const uint64_t seed = 3;
   SCOPED_TRACE("seed " + std::to_string(seed));
   std::mt19937_64 random(seed);
-  for (const size_t largest : {size_t{300}, size_t{512 * kKiB}, size_t{40},
-                               size_t{9000}, size_t{128 * kKiB}}) {
+  for (const size_t largest : {size_t{300}, size_t{100 * kKiB}, size_t{40},
+                               size_t{9000}, size_t{64 * kKiB}}) {
     uint64_t put = 0;
-    while (put < 10 * options.max_bytes && put < largest * 40'000) {
+    while (put < 10 * options.max_bytes && put < largest * 10'000) {
       const size_t size = 1 + random() % largest;
       put += size;
       clock_.Advance(std::chrono::milliseconds(1));

@@ -30,8 +30,8 @@ void CompareWithModel(const PolicyOptions& options, Model model,
   const auto policy = MakePolicy(options);
   TestClock clock;
   std::set<int> resident;
-  const size_t capacity = 1 + random() % 60;
-  for (int step = 0; step < 3000; ++step) {
+  const size_t capacity = 1 + random() % 40;
+  for (int step = 0; step < 1500; ++step) {
     clock.Advance(milliseconds(random() % 4 == 0 ? random() % 3000 : 0));
     // Popular keys, a scan, and all of them.
     const int key = static_cast<int>(

@@ -11,6 +11,7 @@
 //   memory has nothing and flash still has the very version that was read.
 #include "cache/tiered_cache.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace morsel {
@@ -42,7 +43,11 @@ TieredCache::TieredCache(TieredCacheOptions options, Clock& clock)
       observe_(std::move(options.observe)),
       flash_(std::move(options.flash)),
       next_cas_(static_cast<uint64_t>(clock.UnixSeconds())
-                << kCasBitsPerSecond) {}
+                << kCasBitsPerSecond) {
+  // A restart within the same second.
+  if (flash_ != nullptr)
+    next_cas_ = std::max(next_cas_.load(), flash_->Stats().highest_cas);
+}
 
 TieredCache::~TieredCache() = default;
 
