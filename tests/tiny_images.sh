@@ -1,13 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Images of one file, and of nothing at all, can be mounted and written to: the
-# kernel wants a block for the root, however little is in it.
+# Images of one file, of an empty layer and of no layer at all can be mounted
+# and written to: the kernel wants a block for the root, however little is in it.
 . "$(dirname "$0")/lib.sh"
 requires root fuse loop python3 e2fsck
 
 python3 "$TESTS/images/index.py" "$WORK/index"
 mkdir "$WORK/mnt"
-for tag in both nothing; do
+for tag in both nothing none; do
   morsel convert -q "oci:$WORK/index:$tag" "tiny:$tag" >/dev/null
   device=$(morsel attach -q --read-only "tiny:$tag")
   expect_exit 0 e2fsck -fn "$device"
@@ -15,7 +15,7 @@ for tag in both nothing; do
   morsel mount "tiny:$tag" "$WORK/mnt"
   case $tag in
     both) expected=platform ;;
-    nothing) expected= ;;
+    *) expected= ;;
   esac
   [[ $(ls "$WORK/mnt") == "$expected" ]] || fail "$tag: $(ls "$WORK/mnt")"
   echo written >"$WORK/mnt/file"

@@ -150,10 +150,9 @@ Result<UnlockedImage> Unlock(Tool& tool, const std::string& text) {
   ASSIGN_OR_RETURN(Origin* const origin, tool.OpenOrigin(/*writing=*/false));
   const std::string what = "image " + name.ToString();
   Result<ResolvedImage> resolved = origin->Resolve(name);
+  // Says what and what to do next already.
   if (!resolved.ok() && resolved.error().code == Code::kNotFound)
-    return MakeError(
-        Code::kNotFound,
-        resolved.error().message + "; 'morsel images' lists what there is");
+    return std::move(resolved).error();
   if (!resolved.ok()) return std::move(resolved).error().Wrap(what);
   ASSIGN_OR_RETURN(KeyService* const keys, tool.Keys());
   ASSIGN_OR_RETURN_AS(SecretKey data_key,

@@ -189,7 +189,8 @@ void GrowingTree::RemoveChildren(uint32_t directory) {
 
 Tree GrowingTree::Take(uint32_t layer_count) {
   tree_.entries = table_.Sorted();
-  tree_.layer_count = layer_count;
+  // The root is there also where no layer is.
+  tree_.layer_count = std::max<uint32_t>(layer_count, 1);
   return std::move(tree_);
 }
 

@@ -69,7 +69,7 @@ std::string LastLine(std::string text) {
 
 // Runs skopeo, which ends with this thread; its complaints go to a file in
 // memory.
-Status RunSkopeo(std::vector<std::string> argv, const std::string& reference) {
+Status RunSkopeo(std::vector<std::string> argv) {
   ASSIGN_OR_RETURN(const Fd output, MakeMemoryFile("skopeo", {}));
   SpawnOptions options;
   options.argv = std::move(argv);
@@ -88,8 +88,7 @@ Status RunSkopeo(std::vector<std::string> argv, const std::string& reference) {
       ReadFullAt(output.get(), size - text.size(),
                  std::as_writable_bytes(std::span(text.data(), text.size()))));
   const std::string complaint = LastLine(std::move(text));
-  return MakeError(CodeOf(complaint),
-                   "docker://" + reference + ": skopeo: " + complaint);
+  return MakeError(CodeOf(complaint), "skopeo: " + complaint);
 }
 
 }  // namespace
@@ -99,7 +98,7 @@ Result<SourceImage> OpenRegistry(const std::string& reference,
                                  const WantedPlatform& wanted) {
   const std::string folder = work_dir + "/registry";
   RETURN_IF_ERROR(MakeDirectories(folder, 0700));
-  RETURN_IF_ERROR(RunSkopeo(Command(reference, folder, wanted), reference));
+  RETURN_IF_ERROR(RunSkopeo(Command(reference, folder, wanted)));
   ASSIGN_OR_RETURN(std::shared_ptr<const BlobStore> store, OpenFolder(folder));
   ASSIGN_OR_RETURN(const FileRange file, store->Open("manifest.json"));
   ASSIGN_OR_RETURN(const std::string manifest,

@@ -4,7 +4,8 @@
 
 Its tag `both` is an index of an image for linux/amd64 and one for
 linux/arm64/v8, with one file each, /platform, that names its own. Its tag
-`nothing` is an image whose one layer is empty.
+`nothing` is an image whose one layer is empty,
+`none` one without a layer.
 """
 import hashlib
 import io
@@ -46,16 +47,17 @@ def make_tar(files):
     return out.getvalue()
 
 
-def put_image(layout, platform, with_file=True):
-    files = {"platform": json.dumps(platform).encode()} if with_file else {}
-    layer = layout.put("layer.v1.tar", make_tar(files))
+def put_image(layout, platform, files=None, with_layer=True):
+    if files is None:
+        files = {"platform": json.dumps(platform).encode()}
+    layers = [layout.put("layer.v1.tar", make_tar(files))] * with_layer
     config = layout.put("config.v1+json", {
         **platform, "config": {"Cmd": ["/bin/sh"]},
         "rootfs": {"type": "layers",
-                   "diff_ids": [layer["digest"]]}})
+                   "diff_ids": [layer["digest"] for layer in layers]}})
     return layout.put("manifest.v1+json", {
         "schemaVersion": 2, "mediaType": KIND + "manifest.v1+json",
-        "config": config, "layers": [layer]}, platform=platform)
+        "config": config, "layers": layers}, platform=platform)
 
 
 def main():
@@ -66,11 +68,14 @@ def main():
     index = layout.put("index.v1+json", {
         "schemaVersion": 2, "mediaType": KIND + "index.v1+json",
         "manifests": images})
-    nothing = put_image(layout, {"os": "linux", "architecture": "amd64"}, False)
-    for entry, tag in ((index, "both"), (nothing, "nothing")):
+    here = {"os": "linux", "architecture": "amd64"}
+    nothing = put_image(layout, here, {})
+    none = put_image(layout, here, {}, with_layer=False)
+    tags = ((index, "both"), (nothing, "nothing"), (none, "none"))
+    for entry, tag in tags:
         entry["annotations"] = {"org.opencontainers.image.ref.name": tag}
     layout.write("index.json", json.dumps(
-        {"schemaVersion": 2, "manifests": [index, nothing]}).encode())
+        {"schemaVersion": 2, "manifests": [entry for entry, _ in tags]}).encode())
 
 
 main()
