@@ -6,13 +6,14 @@
 
 #include "base/check.h"
 #include "origin/records.h"
+#include "store/object_store.h"
 
 namespace morsel {
 namespace {
 
-void CheckKey(const std::string& key) {
-  CHECK(key.starts_with("images/") && key.find("..") == std::string::npos);
-  CHECK(key.find("//") == std::string::npos);
+// A key that every store takes.
+void CheckPointerKey(const std::string& key) {
+  CHECK(key.starts_with("images/") && CheckKey(key).ok());
 }
 
 void ParseNames(std::string_view text) {
@@ -22,7 +23,7 @@ void ParseNames(std::string_view text) {
   } else {
     const Result<ImageName> again = ImageName::Parse(name->ToString());
     CHECK(again.ok() && *again == *name);
-    CheckKey(PointerKey(*name));
+    CheckPointerKey(PointerKey(*name));
   }
   const Result<ImageName> named = NameOfPointerKey(text);
   if (named.ok()) CHECK(PointerKey(*named) == text);
