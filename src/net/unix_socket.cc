@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "net/unix_socket.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -53,6 +57,22 @@ std::vector<Fd> TakeFds(msghdr& header) {
   return fds;
 }
 
+Result<sockaddr_un> AddressOf(const std::string& path) {
+  sockaddr_un where{};
+  where.sun_family = AF_UNIX;
+  if (path.empty() || path.size() >= sizeof(where.sun_path))
+    return MakeError(Code::kInvalid, "'" + path + "' is no path of a socket: " +
+                                         "at most 107 bytes");
+  path.copy(where.sun_path, path.size());
+  return where;
+}
+
+Result<Fd> MakeSocket(int flags) {
+  Fd made(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | flags, 0));
+  if (!made) return ErrnoError(errno, "make a unix socket");
+  return made;
+}
+
 }  // namespace
 
 Result<std::pair<Fd, Fd>> MakeSocketPair() {
@@ -60,6 +80,50 @@ Result<std::pair<Fd, Fd>> MakeSocketPair() {
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds.data()) != 0)
     return ErrnoError(errno, "socketpair");
   return std::pair(Fd(fds[0]), Fd(fds[1]));
+}
+
+Result<Fd> ListenAtPath(const std::string& path, mode_t mode, gid_t gid) {
+  ASSIGN_OR_RETURN(const sockaddr_un where, AddressOf(path));
+  ASSIGN_OR_RETURN(Fd listener, MakeSocket(SOCK_NONBLOCK));
+  if (unlink(path.c_str()) != 0 && errno != ENOENT)
+    return ErrnoError(errno, "unlink " + path);
+  // Closed to all until mode and group are set.
+  const mode_t mask = umask(0777);
+  const int bound = bind(
+      listener.get(), reinterpret_cast<const sockaddr*>(&where), sizeof(where));
+  const int error = errno;
+  umask(mask);
+  if (bound != 0) return ErrnoError(error, "bind " + path);
+  if (gid != 0 && chown(path.c_str(), static_cast<uid_t>(-1), gid) != 0)
+    return ErrnoError(errno, "chown " + path);
+  if (chmod(path.c_str(), mode) != 0 || listen(listener.get(), 1024) != 0)
+    return ErrnoError(errno, "listen at " + path);
+  return listener;
+}
+
+Result<std::optional<Fd>> TryAccept(int listener) {
+  Fd socket(accept4(listener, nullptr, nullptr, SOCK_CLOEXEC));
+  if (socket) return std::optional<Fd>(std::move(socket));
+  if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ECONNABORTED ||
+      errno == EINTR)
+    return std::optional<Fd>();
+  return ErrnoError(errno, "accept");
+}
+
+Result<Fd> ConnectToPath(const std::string& path) {
+  ASSIGN_OR_RETURN(const sockaddr_un where, AddressOf(path));
+  // Not blocking, so that a full queue is an answer and not a wait.
+  ASSIGN_OR_RETURN(Fd socket, MakeSocket(SOCK_NONBLOCK));
+  if (connect(socket.get(), reinterpret_cast<const sockaddr*>(&where),
+              sizeof(where)) != 0) {
+    if (errno == ECONNREFUSED || errno == EAGAIN)
+      return MakeError(Code::kUnavailable,
+                       "nobody answers at " + path + "; is it running?");
+    return ErrnoError(errno, "connect to " + path);
+  }
+  if (fcntl(socket.get(), F_SETFL, 0) != 0)
+    return ErrnoError(errno, "connect to " + path);
+  return socket;
 }
 
 Result<bool> TrySendMessage(int socket, ByteSpan bytes,

@@ -12,6 +12,7 @@
 
 #include <optional>
 #include <span>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -31,6 +32,16 @@ struct ReceivedMessage {
 };
 
 Result<std::pair<Fd, Fd>> MakeSocketPair();
+
+// A socket that listens at `path`, with `mode` and, if `gid` is not 0, that
+// group. What an ended process left there is replaced: the caller holds a lock
+// that says there is no live one. kInvalid: the path is too long; kDenied.
+Result<Fd> ListenAtPath(const std::string& path, mode_t mode, gid_t gid);
+// The next connection, if there is one.
+Result<std::optional<Fd>> TryAccept(int listener);
+// kNotFound: nothing is at `path`; kUnavailable: nobody listens there, or too
+// many wait; kInvalid, kDenied.
+Result<Fd> ConnectToPath(const std::string& path);
 
 // Requires: bytes not empty, fds.size() <= kMaxFdsPerMessage.
 Status SendMessage(int socket, ByteSpan bytes, std::span<const int> fds,

@@ -2,6 +2,7 @@
 #include "net/unix_socket.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <array>
 
@@ -78,6 +79,33 @@ TEST(UnixSocket, ClosesDescriptorsOfARefusedMessage) {
   EXPECT_EQ(
       ReceiveMessage(pipe_pair->second.get(), buffer, Soon()).error().code,
       Code::kUnavailable);
+}
+
+TEST(UnixSocket, ConnectsByPathAndReplacesWhatWasLeftThere) {
+  const std::string path =
+      testing::TempDir() + "/unix-" + std::to_string(getpid());
+  EXPECT_EQ(ConnectToPath(path).error().code, Code::kNotFound);
+  for (int i = 0; i < 2; ++i) {
+    const auto listener = ListenAtPath(path, 0600, 0);
+    ASSERT_TRUE(listener.ok());
+    const auto none = TryAccept(listener->get());
+    ASSERT_TRUE(none.ok());
+    EXPECT_FALSE(none->has_value());
+    const auto client = ConnectToPath(path);
+    ASSERT_TRUE(client.ok());
+    const auto accepted = TryAccept(listener->get());
+    ASSERT_TRUE(accepted.ok() && accepted->has_value());
+    ASSERT_TRUE(SendMessage(client->get(), AsBytes("hello"), {},
+                            SystemClock().Now() + std::chrono::seconds(10))
+                    .ok());
+    Bytes buffer(16);
+    const auto message = TryReceiveMessage((*accepted)->get(), buffer);
+    ASSERT_TRUE(message.ok() && message->has_value());
+    EXPECT_EQ(AsText(ByteSpan(buffer).first((*message)->byte_count)), "hello");
+  }
+  EXPECT_EQ(ConnectToPath(path).error().code, Code::kUnavailable);
+  EXPECT_EQ(ConnectToPath(std::string(200, 'x')).error().code, Code::kInvalid);
+  unlink(path.c_str());
 }
 
 }  // namespace
