@@ -147,6 +147,44 @@ drop_caches() {
   echo 3 >/proc/sys/vm/drop_caches
 }
 
+# start_local_cache [NAME=VALUE...]: the shared local cache of this test, with
+# these settings as MORSEL_LOCAL_CACHE_NAME; all later commands use it. Again
+# after stop_local_cache or a kill: the same arena. Its id is in LOCAL_CACHE,
+# its log in $WORK/localcache.log.
+start_local_cache() {
+  local setting
+  if ! mountpoint -q "$WORK/shm"; then
+    mkdir -p "$WORK/shm"
+    mount -t tmpfs none "$WORK/shm"
+    # The daemon reads its settings again as another user.
+    chmod 711 "$WORK"
+  fi
+  export MORSEL_LOCAL_CACHE_SOCKET=$WORK/localcache.sock
+  export MORSEL_LOCAL_CACHE_ARENA=$WORK/shm/arena
+  for setting in "$@"; do export "MORSEL_LOCAL_CACHE_${setting?}"; done
+  "$MORSEL_BIN/morsel-localcache" >>"$WORK/localcache.log" 2>&1 &
+  LOCAL_CACHE=$!
+  STARTED+=("$LOCAL_CACHE")
+  # An answer, not a time, says that it serves.
+  until morsel stat --json 2>/dev/null | jq -e .local_cache >/dev/null; do
+    kill -0 "$LOCAL_CACHE" 2>/dev/null ||
+      fail "no local cache: $(tail -n 1 "$WORK/localcache.log")"
+    read -rt 0.05 <> <(:) || true
+  done
+}
+
+# stop_local_cache [SIGNAL]
+stop_local_cache() {
+  kill -"${1:-TERM}" "$LOCAL_CACHE"
+  wait "$LOCAL_CACHE" || true
+}
+
+# tier TIER COUNTER: of the shared local cache.
+tier() {
+  morsel stat --json | jq -e --arg tier "$1" --arg counter "$2" \
+    '.local_cache.tiers[] | select(.tier == $tier)[$counter]'
+}
+
 # The processes that have $WORK on their command line or in their environment:
 # what the test started, and what those started in turn.
 own_processes() {

@@ -177,7 +177,7 @@ void Metrics::OnCollect(std::function<void()> collect) {
   collectors_.push_back(std::move(collect));
 }
 
-std::string Metrics::Text() {
+void Metrics::Collect() {
   MutexLock collecting(collecting_);
   std::vector<std::function<void()>> collectors;
   {
@@ -185,6 +185,10 @@ std::string Metrics::Text() {
     collectors = collectors_;
   }
   for (const auto& collect : collectors) collect();
+}
+
+std::string Metrics::Text() {
+  Collect();
   std::vector<prometheus::MetricFamily> families;
   {
     MutexLock lock(mutex_);

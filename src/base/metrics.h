@@ -113,6 +113,8 @@ class Metrics {
   // uses must outlive this, or the last Text.
   void OnCollect(std::function<void()> collect);
 
+  // Calls them, for who reads the metrics one by one.
+  void Collect();
   // All metrics in Prometheus' text format, version 0.0.4, sorted by name.
   std::string Text();
 

@@ -48,7 +48,9 @@ struct AgentSetup {
   std::string overlay_dir;
   std::string scratch_dir;
   uint64_t overlay_max_bytes = 0;
-  // The private local cache that the guard starts.
+  // The shared local cache's socket; empty: the guard starts a private one,
+  // with what follows.
+  std::string cache_socket;
   std::string origin;
   uint64_t cache_memory_bytes = 0;
   uint32_t cache_origin_requests = 0;

@@ -1,28 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
-// morsel-localcache: the local cache of a worker, or of one agent. Its command
-// line is described in localcache/server.h.
-#include <fcntl.h>
-#include <getopt.h>
+// morsel-localcache: the local cache of a worker, or of one agent
+// (cmd/localcache_words.h).
 #include <sys/stat.h>
-#include <unistd.h>
 
-#include <algorithm>
-#include <array>
-#include <cerrno>
-#include <charconv>
 #include <csignal>
 #include <cstdio>
-#include <limits>
-#include <map>
 #include <thread>
 
 #include "base/clock.h"
 #include "base/confine.h"
 #include "base/log.h"
-#include "localcache/arena_writer.h"
+#include "cmd/localcache_words.h"
+#include "localcache/arena_file.h"
 #include "localcache/server.h"
+#include "net/metrics_server.h"
+#include "net/service_notify.h"
+#include "net/unix_socket.h"
 #include "origin/chunk_object.h"
 #include "store/open_store.h"
+#include "store/trial_store.h"
 
 namespace morsel {
 namespace {
@@ -30,174 +26,154 @@ namespace {
 constexpr int kFailed = 1;
 constexpr int kUsage = 2;
 
-struct Words {
-  std::string origin;
-  std::string arena_path;
-  uint64_t memory_bytes = 0;
-  uint32_t origin_requests = 16;
-  uid_t uid = 0;
-  Fd client;
-  Fd control;
-  Fd arena;
+// The daemon's parts, in the order in which they need each other.
+class Daemon {
+ public:
+  explicit Daemon(LocalCacheWords words) : words_(std::move(words)) {}
+
+  // Opens all that needs a right, gives the rights up, and builds the rest.
+  Status Start();
+  // Until it is told to end, or has nobody to serve.
+  Status Serve();
+
+ private:
+  Status OpenEndpoints();
+  Status ConfineItself(std::vector<std::string> store_syscalls);
+  Status Tune();
+  void AttendSignals(const sigset_t& signals);
+
+  LocalCacheWords words_;
+  ServiceNotify notify_ = ServiceNotify::Open();
+  Metrics all_metrics_;
+  LocalCacheMetrics metrics_{all_metrics_};
+  std::unique_ptr<ArenaWriter> arena_;
+  ConfinableStore store_;
+  std::unique_ptr<TrialStore> trial_;
+  std::unique_ptr<ChunkSource> origin_;
+  ServerEndpoints endpoints_;
+  std::unique_ptr<MetricsServer> metrics_server_;
+  std::unique_ptr<LocalCacheServer> server_;
 };
 
-Result<uint64_t> ParseNumber(const std::string& name, std::string_view text,
-                             uint64_t most) {
-  uint64_t value = 0;
-  const auto [end, error] =
-      std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size() || value > most)
-    return MakeError(Code::kInvalid, "--" + name + ": '" + std::string(text) +
-                                         "' is no number from 0 to " +
-                                         std::to_string(most));
-  return value;
-}
-
-// Takes an inherited descriptor over.
-Result<Fd> ParseFd(const std::string& name, std::string_view text) {
-  ASSIGN_OR_RETURN(const uint64_t number, ParseNumber(name, text, 1 << 20));
-  const int fd = static_cast<int>(number);
-  if (fd <= STDERR_FILENO || fcntl(fd, F_SETFD, FD_CLOEXEC) != 0)
-    return MakeError(Code::kInvalid, "--" + name + ": " + std::string(text) +
-                                         " is no open descriptor");
-  return Fd(fd);
-}
-
-Status SetWord(Words& words, const std::string& name, const char* value) {
-  constexpr uint64_t kMost32 = std::numeric_limits<int32_t>::max();
-  if (name == "origin") {
-    words.origin = value;
-  } else if (name == "arena-path") {
-    words.arena_path = value;
-  } else if (name == "memory-bytes") {
-    ASSIGN_OR_RETURN(words.memory_bytes,
-                     ParseNumber(name, value, uint64_t{1} << 46));
-  } else if (name == "origin-requests") {
-    ASSIGN_OR_RETURN(const uint64_t count, ParseNumber(name, value, 1024));
-    words.origin_requests = static_cast<uint32_t>(std::max(count, uint64_t{1}));
-  } else if (name == "uid") {
-    ASSIGN_OR_RETURN(const uint64_t uid, ParseNumber(name, value, kMost32));
-    words.uid = static_cast<uid_t>(uid);
-  } else if (name == "client-fd") {
-    ASSIGN_OR_RETURN(words.client, ParseFd(name, value));
-  } else if (name == "control-fd") {
-    ASSIGN_OR_RETURN(words.control, ParseFd(name, value));
-  } else {
-    ASSIGN_OR_RETURN(words.arena, ParseFd(name, value));
-  }
+// The arena's lock comes first: who has it may replace the socket.
+Status Daemon::OpenEndpoints() {
+  endpoints_.control = std::move(words_.control);
+  if (words_.client) endpoints_.clients.push_back(std::move(words_.client));
+  if (!words_.is_shared) return Ok();
+  const mode_t mode = words_.gid == 0 ? 0600 : 0660;
+  ASSIGN_OR_RETURN_AS(endpoints_.listener,
+                      ListenAtPath(words_.socket_path, mode, words_.gid),
+                      "local_cache.socket");
+  if (words_.metrics_listen.empty()) return Ok();
+  ASSIGN_OR_RETURN(metrics_server_,
+                   MetricsServer::Listen(words_.metrics_listen));
   return Ok();
 }
 
-Result<Words> ParseWords(int argc, char** argv) {
-  constexpr std::array<const char*, 8> kNames{
-      "origin", "arena-path", "memory-bytes", "origin-requests",
-      "uid",    "client-fd",  "control-fd",   "arena-fd"};
-  std::array<option, kNames.size() + 1> options{};
-  for (size_t i = 0; i < kNames.size(); ++i)
-    options[i] = {kNames[i], required_argument, nullptr, 0};
-  Words words;
-  int index = 0;
-  int found = 0;
-  while ((found = getopt_long(argc, argv, "", options.data(), &index)) == 0)
-    RETURN_IF_ERROR(SetWord(words, kNames[static_cast<size_t>(index)], optarg));
-  if (found != -1 || optind != argc)
-    return MakeError(Code::kInvalid, "what is not an option is not known");
-  if (words.origin.empty() || words.memory_bytes == 0)
-    return MakeError(Code::kInvalid, "--origin and --memory-bytes are needed");
-  if (!words.client && !words.control)
-    return MakeError(Code::kInvalid,
-                     "--client-fd or --control-fd is needed: nobody could ask");
-  if (words.arena && !words.arena_path.empty())
-    return MakeError(Code::kInvalid, "--arena-fd or --arena-path, not both");
-  return words;
-}
-
-// A file of the daemon's user that nobody else may open.
-Result<std::unique_ptr<ArenaWriter>> OpenArenaFile(const Fd& file,
-                                                   const Words& words) {
-  if (fchmod(file.get(), 0600) != 0) return ErrnoError(errno, "arena: fchmod");
-  if (words.uid != 0 && fchown(file.get(), words.uid, words.uid) != 0)
-    return ErrnoError(errno, "arena: fchown");
-  return ArenaWriter::Open(file, words.memory_bytes);
-}
-
-Result<Fd> ArenaFile(const Words& words) {
-  if (words.arena) return Duplicate(words.arena.get());
-  if (words.arena_path.empty()) return MakeArenaFile();
-  return OpenFile(words.arena_path, O_RDWR | O_CREAT | O_NOFOLLOW, 0600);
-}
-
-// An arena of another size or layout is left to those who read it.
-Result<std::unique_ptr<ArenaWriter>> OpenArena(const Words& words) {
-  ASSIGN_OR_RETURN(Fd file, ArenaFile(words));
-  auto arena = OpenArenaFile(file, words);
-  if (arena.ok() || arena.error().code != Code::kExists) return arena;
-  LogWarn("a new arena begins, empty",
-          {{"cause", arena.error().message}, {"path", words.arena_path}});
-  if (words.arena_path.empty()) {
-    ASSIGN_OR_RETURN(file, MakeArenaFile());
-  } else {
-    if (unlink(words.arena_path.c_str()) != 0)
-      return ErrnoError(errno, "unlink " + words.arena_path);
-    ASSIGN_OR_RETURN(file, ArenaFile(words));
-  }
-  return OpenArenaFile(file, words);
-}
-
-// What the daemon does after it is confined, beside the common calls: it reads
-// from the origin, grows the arena, and makes the rings of new clients.
-Status ConfineDaemon(const Words& words, const ConfinableStore& origin) {
+// What the daemon does after it is confined, beside the common calls and those
+// of its origin: it grows the arena, makes the rings of new clients, accepts
+// them, and reads its settings again.
+Status Daemon::ConfineItself(std::vector<std::string> store_syscalls) {
   ConfineOptions options;
-  options.uid = words.uid;
-  options.syscalls = origin.syscalls;
-  for (const char* name : {"fallocate", "memfd_create", "ftruncate", "fcntl"})
+  options.uid = words_.uid;
+  options.syscalls = std::move(store_syscalls);
+  for (const char* name :
+       {"fallocate", "memfd_create", "ftruncate", "fcntl", "accept4",
+        "setsockopt", "openat", "newfstatat", "geteuid"})
     options.syscalls.emplace_back(name);
   return Confine(options);
 }
 
-// Stops the server at the first signal; a second one comes from Serve.
-void WaitForSignal(const sigset_t& signals, LocalCacheServer& server) {
-  int number = 0;
-  while (sigwait(&signals, &number) != 0) continue;
-  server.Stop();
+Status Daemon::Start() {
+  ArenaPlace place{std::move(words_.arena), words_.arena_path,
+                   words_.memory_bytes, words_.uid};
+  ASSIGN_OR_RETURN(arena_, OpenArena(place, {}, SystemClock()));
+  ASSIGN_OR_RETURN(store_, OpenConfinableStore(words_.origin));
+  RETURN_IF_ERROR(OpenEndpoints());
+  RETURN_IF_ERROR_AS(ConfineItself(store_.syscalls), "confine");
+  trial_ = std::make_unique<TrialStore>(*store_.store);
+  origin_ = MakeOriginChunkSource(*trial_);
+  all_metrics_.OnCollect([this] { metrics_.Show(arena_->Stats()); });
+  ServerOptions options;
+  options.fetch.origin_requests = words_.origin_requests;
+  FetchTiers tiers;
+  tiers.origin = origin_.get();
+  tiers.origin_verifies = true;
+  ASSIGN_OR_RETURN(
+      server_, LocalCacheServer::Make(options, tiers, *arena_, metrics_,
+                                      SystemClock(), std::move(endpoints_)));
+  if (metrics_server_ != nullptr) metrics_server_->Start(all_metrics_);
+  return words_.is_shared ? Tune() : Ok();
 }
 
-Status Serve(Words words) {
+// Takes what may change while the daemon runs.
+Status Daemon::Tune() {
+  ASSIGN_OR_RETURN(const LocalCacheTuning tuning,
+                   ReadLocalCacheTuning(words_.config_path));
+  ASSIGN_OR_RETURN_AS(const Trial trial, Trial::Parse(tuning.origin_trial),
+                      "local_cache.origin_trial");
+  if (!tuning.origin_trial.empty())
+    LogWarn("a trial is on", {{"origin", tuning.origin_trial}});
+  trial_->Set(trial);
+  server_->SetMaxStarting(tuning.max_starting);
+  return Ok();
+}
+
+// SIGHUP reloads; another signal stops the server. The last one comes from
+// Serve.
+void Daemon::AttendSignals(const sigset_t& signals) {
+  int number = 0;
+  while (sigwait(&signals, &number) != 0 || number == SIGHUP) {
+    if (number != SIGHUP || !words_.is_shared) continue;
+    const Status tuned = Tune();
+    if (tuned.ok())
+      LogInfo("settings reloaded", {});
+    else
+      LogError("settings not reloaded", {{"error", tuned.error().message}});
+  }
+  notify_.Stopping();
+  server_->Stop();
+}
+
+Status Daemon::Serve() {
   sigset_t signals;
   sigemptyset(&signals);
-  sigaddset(&signals, SIGTERM);
-  sigaddset(&signals, SIGINT);
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-  ASSIGN_OR_RETURN(const ConfinableStore store,
-                   OpenConfinableStore(words.origin));
-  ASSIGN_OR_RETURN(const auto arena, OpenArena(words));
-  RETURN_IF_ERROR_AS(ConfineDaemon(words, store), "confine");
-  const auto origin = MakeOriginChunkSource(*store.store);
-  ServerOptions options;
-  options.origin_requests = words.origin_requests;
-  options.origin_verifies = true;
-  std::vector<Fd> clients;
-  if (words.client) clients.push_back(std::move(words.client));
-  ASSIGN_OR_RETURN(
-      const auto server,
-      LocalCacheServer::Make(options, *arena, *origin, SystemClock(),
-                             std::move(words.control), std::move(clients)));
-  std::jthread waiter([&] { WaitForSignal(signals, *server); });
-  const Status status = server->Run();
-  pthread_kill(waiter.native_handle(), SIGTERM);
-  waiter.join();
+  for (const int number : {SIGTERM, SIGINT, SIGHUP})
+    sigaddset(&signals, number);
+  std::jthread attendant([&] { AttendSignals(signals); });
+  if (words_.is_shared)
+    LogInfo("serving", {{"socket", words_.socket_path},
+                        {"arena", words_.arena_path},
+                        {"memory_bytes", words_.memory_bytes},
+                        {"chunks", arena_->Stats().chunks}});
+  notify_.Ready();
+  const Status status = server_->Run();
+  pthread_kill(attendant.native_handle(), SIGTERM);
+  attendant.join();
   return status;
+}
+
+// Before any thread is there, so that all of them block them.
+void BlockSignals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (const int number : {SIGTERM, SIGINT, SIGHUP})
+    sigaddset(&signals, number);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
 }
 
 int Main(int argc, char** argv) {
   InitLog("morsel-localcache", LogLevel::kInfo);
-  Result<Words> words = ParseWords(argc, argv);
+  Result<LocalCacheWords> words = ParseLocalCacheWords(argc, argv);
   if (!words.ok()) {
     std::fprintf(stderr, "morsel-localcache: %s\n",
                  words.error().message.c_str());
     return kUsage;
   }
-  const Status status = Serve(std::move(words).value());
+  BlockSignals();
+  Daemon daemon(std::move(words).value());
+  Status status = daemon.Start();
+  if (status.ok()) status = daemon.Serve();
   if (status.ok()) return 0;
   LogError("the local cache cannot serve", {{"error", status.error().message}});
   return kFailed;

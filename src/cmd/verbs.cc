@@ -191,6 +191,39 @@ VerbSpec UmountVerb() {
       .run = RunUmount};
 }
 
+VerbSpec StatVerb() {
+  return {
+      .name = "stat",
+      .summary = "show what the caches gave and what each device loaded",
+      .description =
+          "Shows for each tier of the worker's shared local cache how many "
+          "chunks it gave, missed, and held damaged, how often it did not "
+          "answer so that the next tier was asked, and how long it took; and "
+          "for each attached device what it read, wrote and loaded.",
+      .arguments = {},
+      .options = {},
+      .examples = {{"morsel stat --json | jq .local_cache.tiers",
+                    "The figures of each tier."}},
+      .run = RunStat};
+}
+
+VerbSpec TopVerb() {
+  return {.name = "top",
+          .summary = "show what stat shows, again and again",
+          .description =
+              "Prints what 'morsel stat' prints every second, over the same "
+              "screen if that is a terminal. With --json, one line each time.",
+          .arguments = {},
+          .options = {{.name = "interval",
+                       .value_name = "SECONDS",
+                       .help = "how often; 1 by default"},
+                      {.name = "count",
+                       .value_name = "N",
+                       .help = "how many times; for ever by default"}},
+          .examples = {},
+          .run = RunTop};
+}
+
 VerbSpec DoctorVerb() {
   return {.name = "doctor",
           .summary = "check this machine, and clear what crashes left behind",
@@ -318,10 +351,11 @@ const std::vector<OptionSpec>& CommonOptions() {
 
 const std::vector<VerbSpec>& Verbs() {
   static const std::vector<VerbSpec> verbs = {
-      ConvertVerb(), RunVerb(),    InspectVerb(),    VerifyVerb(),
-      ImagesVerb(),  TagVerb(),    RmVerb(),         AttachVerb(),
-      DetachVerb(),  MountVerb(),  UmountVerb(),     RootsVerb(),
-      KeysVerb(),    DoctorVerb(), CompletionVerb(), ManVerb(),
+      ConvertVerb(),    RunVerb(),   InspectVerb(), VerifyVerb(),
+      ImagesVerb(),     TagVerb(),   RmVerb(),      AttachVerb(),
+      DetachVerb(),     MountVerb(), UmountVerb(),  StatVerb(),
+      TopVerb(),        RootsVerb(), KeysVerb(),    DoctorVerb(),
+      CompletionVerb(), ManVerb(),
   };
   return verbs;
 }

@@ -26,6 +26,10 @@ Result<int> RunUmount(Tool& tool, const Arguments& arguments);
 // verb_run.cc
 Result<int> RunRun(Tool& tool, const Arguments& arguments);
 
+// verbs_stat.cc
+Result<int> RunStat(Tool& tool, const Arguments& arguments);
+Result<int> RunTop(Tool& tool, const Arguments& arguments);
+
 // verbs_admin.cc
 Result<int> RunRoots(Tool& tool, const Arguments& arguments);
 Result<int> RunKeys(Tool& tool, const Arguments& arguments);

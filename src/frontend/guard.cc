@@ -288,10 +288,14 @@ void Guard::AttendSignal() {
 
 // Hits go on without it; the child gets the next one.
 void Guard::AttendCache() {
-  if (cache_->process().pid > 0) slots_->AddDeath();
+  const bool is_news = cache_->process().pid > 0;
+  if (is_news) slots_->AddDeath();
   Status again = cache_->Restart();
+  // A shared one may stay away for long: that is said once.
+  if (!again.ok() && !is_news && cache_->is_shared()) return;
   if (again.ok()) {
-    TellTwin(TwinNews::Kind::kCache, cache_->process(), cache_->control());
+    if (!cache_->is_shared())
+      TellTwin(TwinNews::Kind::kCache, cache_->process(), cache_->control());
     again = GiveCache();
     WriteNote();
   }
@@ -346,11 +350,13 @@ void Guard::WriteNote() {
   const auto pid_of = [](const Child& process) {
     return process.pid > 0 ? process.pid : 0;
   };
-  const AgentNote note{.guard = ::getpid(),
-                       .twin = pid_of(twin_.process()),
-                       .child = pid_of(child_),
-                       .cache = pid_of(cache_->process()),
-                       .deaths = slots_->Deaths()};
+  const AgentNote note{
+      .guard = ::getpid(),
+      .twin = pid_of(twin_.process()),
+      .child = pid_of(child_),
+      // The shared one is not the device's to end.
+      .cache = cache_->is_shared() ? 0 : pid_of(cache_->process()),
+      .deaths = slots_->Deaths()};
   if (const Status written = note.Write(setup().device_dir); !written.ok())
     LogWarn("cannot say who serves the device",
             {{"cause", written.error().message}});

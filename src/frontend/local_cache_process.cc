@@ -4,11 +4,15 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <filesystem>
+#include <limits>
 #include <utility>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "localcache/server.h"
+#include "localcache/shared_client.h"
 #include "net/unix_socket.h"
 
 namespace morsel {
@@ -17,6 +21,9 @@ namespace {
 constexpr int kClientFd = 3;
 constexpr int kControlFd = 4;
 constexpr int kArenaFd = 5;
+// How long the shared one may take to admit; again, the guard has more to do.
+constexpr std::chrono::seconds kAdmissionTime(10);
+constexpr std::chrono::seconds kAgainTime(1);
 
 std::string FindProgram() {
   const Result<std::string> folder = ProgramFolder();
@@ -31,6 +38,11 @@ std::string FindProgram() {
 
 Result<LocalCacheProcess> LocalCacheProcess::Start(const AgentSetup& setup) {
   LocalCacheProcess process(setup);
+  process.attached_ = SystemClock().Now();
+  if (process.is_shared()) {
+    RETURN_IF_ERROR(process.Connect(true));
+    return process;
+  }
   ASSIGN_OR_RETURN(process.arena_, MakeArenaFile());
   RETURN_IF_ERROR_AS(process.Spawn(), "start the local cache");
   return process;
@@ -61,7 +73,27 @@ Status LocalCacheProcess::Spawn() {
   return Ok();
 }
 
+// A device that is attached already is never refused.
+Status LocalCacheProcess::Connect(bool is_starting) {
+  const auto now = SystemClock().Now();
+  const auto age =
+      std::chrono::duration_cast<std::chrono::milliseconds>(now - attached_);
+  AdmitMessage message;
+  message.starting = is_starting;
+  message.age_ms = static_cast<uint32_t>(
+      std::min<int64_t>(age.count(), std::numeric_limits<int32_t>::max()));
+  message.device = std::filesystem::path(setup_.device_dir).filename().string();
+  ASSIGN_OR_RETURN(
+      AdmittedConnection connection,
+      AskForAdmission(setup_.cache_socket, message,
+                      now + (is_starting ? kAdmissionTime : kAgainTime)));
+  client_ = std::move(connection.socket);
+  process_ = {connection.daemon, std::move(connection.pidfd)};
+  return Ok();
+}
+
 Result<Fd> LocalCacheProcess::NewClient() {
+  if (!client_ && is_shared()) RETURN_IF_ERROR(Connect(false));
   if (client_) return std::move(client_);
   ASSIGN_OR_RETURN(auto ends, MakeSocketPair());
   RETURN_IF_ERROR(SendNewClient(control_.get(), ends.second));
@@ -76,6 +108,14 @@ void LocalCacheProcess::Adopt(Child process, Fd control) {
 }
 
 Status LocalCacheProcess::Restart() {
+  if (is_shared()) {
+    if (process_.pid > 0)
+      LogWarn("the shared local cache has ended: hits go on, misses wait",
+              {{"socket", setup_.cache_socket}});
+    process_ = {};
+    client_.Close();
+    return Connect(false);
+  }
   if (process_.pid > 0) {
     const Result<int> code = WaitChild(process_);
     const bool quick = SystemClock().Now() - started_ < kQuickDeath;
@@ -94,7 +134,7 @@ Status LocalCacheProcess::Restart() {
 }
 
 void LocalCacheProcess::Stop() {
-  if (process_.pid < 0) return;
+  if (process_.pid < 0 || is_shared()) return;
   ::kill(process_.pid, SIGKILL);
   const Result<int> ignored = WaitChild(process_);
   process_ = {};

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// A private local cache: morsel-localcache, started by a guard for its one
-// child, and started again over the same arena if it dies. It ends by itself
-// when nobody holds its control socket any more, so it outlives a guard whose
-// twin does.
+// The local cache of an agent, as its guard sees it: the shared one of the
+// worker, which the guard asks for admission and connects to again after its
+// death; or, if none is configured, a private one: morsel-localcache, started
+// by a guard for its one child, and started again over the same arena if it
+// dies. That ends by itself when nobody holds its control socket any more, so
+// it outlives a guard whose twin does.
 //
 // Thread safety: owned by one thread.
 #pragma once
@@ -24,25 +26,30 @@ class LocalCacheProcess {
   static constexpr std::chrono::seconds kQuickDeath{2};
 
   // kNotFound: no morsel-localcache beside this program or in PATH.
+  // kExhausted: the shared one refuses the start, for load. kUnavailable: it
+  // does not run.
   static Result<LocalCacheProcess> Start(const AgentSetup& setup);
   LocalCacheProcess(LocalCacheProcess&&) noexcept = default;
   LocalCacheProcess& operator=(LocalCacheProcess&&) noexcept = default;
 
-  // pid -1: it runs no more.
+  bool is_shared() const { return !setup_.cache_socket.empty(); }
+  // pid -1: it runs no more. A shared one is nobody's to kill or to wait for.
   const Child& process() const { return process_; }
   const Fd& control() const { return control_; }
   // The client's end of a new connection. kUnavailable: it has died.
   Result<Fd> NewClient();
-  // After its death: starts the next. kUnavailable: too many died in a row.
+  // After its death: starts the next, or connects to it. kUnavailable: too many
+  // died in a row, or the shared one is not there yet: try again.
   Status Restart();
   // Takes over one that another has started with the same arena.
   void Adopt(Child process, Fd control);
-  // Ends it and waits.
+  // Ends a private one and waits.
   void Stop();
 
  private:
   explicit LocalCacheProcess(const AgentSetup& setup) : setup_(setup) {}
   Status Spawn();
+  Status Connect(bool is_starting);
 
   AgentSetup setup_;
   Fd arena_;
@@ -50,6 +57,7 @@ class LocalCacheProcess {
   Fd control_;
   Fd client_;  // the first; none once it is given
   std::chrono::steady_clock::time_point started_{};
+  std::chrono::steady_clock::time_point attached_{};
   int quick_deaths_ = 0;
 };
 

@@ -117,7 +117,7 @@ TEST(Arena, AgreesWithAModelUnderRandomUse) {
     if (found.outcome != Outcome::kHit) continue;
     EXPECT_TRUE(put[chunk.ref.name]);
     EXPECT_EQ(found.view->Copy(), chunk.bytes);
-    arena.writer->Touch(found.slot);
+    arena.writer->Touch(std::array{found.slot});
   }
   const ArenaStats stats = arena.writer->Stats();
   EXPECT_GT(stats.evictions, 0u);
@@ -152,7 +152,7 @@ TEST(Arena, KeepsWhatIsUsedWhenItIsFull) {
   for (uint64_t i = 1; i < 100; ++i) {
     const auto found = arena.reader->Find(hot.ref, 0, 1);
     ASSERT_EQ(found.outcome, Outcome::kHit) << i;
-    arena.writer->Touch(found.slot);
+    arena.writer->Touch(std::array{found.slot});
     const TestChunk cold = MakeTestChunk(i, kPagesPerChunk);
     ASSERT_TRUE(arena.writer->Put(cold.ref.name, cold.bytes).ok());
   }
@@ -383,7 +383,7 @@ TEST(ArenaStress, ProcessesNeverAcceptBytesOfAnotherChunk) {
   auto& over = *reinterpret_cast<std::atomic<uint32_t>*>(page.base());
   auto& accepted = *reinterpret_cast<std::atomic<uint64_t>*>(page.base() + 64);
   std::vector<pid_t> children;
-  for (uint64_t i = 0; i < 3; ++i) {
+  for (uint64_t i = 0; i < 4; ++i) {
     const pid_t child = fork();
     ASSERT_GE(child, 0);
     if (child == 0) {
@@ -394,13 +394,20 @@ TEST(ArenaStress, ProcessesNeverAcceptBytesOfAnotherChunk) {
     }
     children.push_back(child);
   }
-  Recycle(*arena.writer, chunks, seed, 4000);
+  // Frozen at any point and woken again much later; the last one is killed.
+  for (int round = 0; round < 40; ++round) {
+    for (const pid_t child : children) kill(child, SIGSTOP);
+    Recycle(*arena.writer, chunks, seed + static_cast<uint64_t>(round), 50);
+    for (const pid_t child : children) kill(child, SIGCONT);
+    Recycle(*arena.writer, chunks, seed - static_cast<uint64_t>(round), 50);
+  }
   while (accepted == 0) std::this_thread::yield();
+  kill(children.back(), SIGKILL);
   over = 1;
   for (const pid_t child : children) {
     int status = -1;
     ASSERT_EQ(waitpid(child, &status, 0), child);
-    EXPECT_EQ(status, 0);
+    EXPECT_EQ(status, child == children.back() ? SIGKILL : 0);
   }
 }
 

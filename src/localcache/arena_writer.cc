@@ -40,6 +40,10 @@ ChunkName NameOf(const ArenaSlot& slot) {
   return ChunkName(std::bit_cast<Digest>(words));
 }
 
+CacheKey KeyOf(const ChunkName& name) {
+  return CacheKey::OfHash(name.digest());
+}
+
 // An open file of one's own, as a lock belongs to the open file, and the one
 // that was handed over stays with who handed it.
 Result<Fd> Reopen(const Fd& file, int flags) {
@@ -56,11 +60,15 @@ Status Allocate(int fd, uint64_t offset, uint64_t byte_count) {
 
 }  // namespace
 
-Result<std::unique_ptr<ArenaWriter>> ArenaWriter::Open(const Fd& file,
-                                                       uint64_t limit_bytes) {
+ArenaWriter::ArenaWriter(const ArenaOptions& options, Clock& clock)
+    : options_(options), clock_(clock), policy_(MakePolicy(options.policy)) {}
+
+Result<std::unique_ptr<ArenaWriter>> ArenaWriter::Open(
+    const Fd& file, uint64_t limit_bytes, const ArenaOptions& options,
+    Clock& clock) {
   ASSIGN_OR_RETURN(const ArenaGeometry geometry,
                    ArenaGeometry::ForLimit(limit_bytes));
-  std::unique_ptr<ArenaWriter> writer(new ArenaWriter);
+  std::unique_ptr<ArenaWriter> writer(new ArenaWriter(options, clock));
   ASSIGN_OR_RETURN_AS(writer->file_, Reopen(file, O_RDWR), "arena");
   ASSIGN_OR_RETURN_AS(writer->reader_file_, Reopen(file, O_RDONLY), "arena");
   const int fd = writer->file_.get();
@@ -140,7 +148,7 @@ bool ArenaWriter::AdoptSlot(uint32_t number, std::vector<bool>& taken) {
     return false;
   const uint32_t count = PiecesFor(stored);
   const ChunkName name = NameOf(slot);
-  if (by_name_.contains(name)) return false;
+  if (by_key_.contains(KeyOf(name))) return false;
   std::vector<uint32_t> pieces;
   for (uint32_t i = 0; i < count; ++i) {
     const uint32_t piece = slot.pieces[i].load(std::memory_order_relaxed);
@@ -150,8 +158,9 @@ bool ArenaWriter::AdoptSlot(uint32_t number, std::vector<bool>& taken) {
     pieces.push_back(piece);
   }
   for (const uint32_t piece : pieces) taken[piece] = true;
-  uses_[number] = Use::kCold;
-  by_name_.emplace(name, number);
+  uses_[number] = Use::kShown;
+  by_key_.emplace(KeyOf(name), number);
+  policy_->Insert(KeyOf(name), stored, clock_.Now());
   chunk_bytes_ += stored;
   ShowInIndex(number);
   return true;
@@ -201,21 +210,21 @@ Result<uint32_t> ArenaWriter::Reserve(uint32_t piece_count) {
   return number;
 }
 
-// The clock: two rounds find a victim if there is one.
 bool ArenaWriter::EvictOne() {
-  const auto count = static_cast<uint32_t>(uses_.size());
-  for (uint64_t step = 0; step < 2 * uint64_t{count}; ++step) {
-    const uint32_t slot = hand_;
-    hand_ = (hand_ + 1) % count;
-    if (uses_[slot] == Use::kUsed) {
-      uses_[slot] = Use::kCold;
-    } else if (uses_[slot] == Use::kCold) {
-      Release(slot);
-      ++evictions_;
-      return true;
-    }
-  }
-  return false;
+  const std::optional<CacheKey> victim = policy_->Evict(clock_.Now());
+  if (!victim.has_value()) return false;
+  const auto it = by_key_.find(*victim);
+  CHECK(it != by_key_.end());
+  Evict(it->second);
+  return true;
+}
+
+void ArenaWriter::Evict(uint32_t number) {
+  const ChunkName name = NameOf(map_.Slot(number));
+  if (options_.take_evicted && options_.wants_evicted(name))
+    options_.take_evicted(name, CopyOut(number));
+  Release(number);
+  ++evictions_;
 }
 
 // Odd first, then its pieces are free for others.
@@ -225,13 +234,34 @@ void ArenaWriter::Release(uint32_t number) {
   const uint32_t stored = slot.stored_length.load(std::memory_order_relaxed);
   if (uses_[number] != Use::kWriting) {
     HideFromIndex(number);
-    by_name_.erase(NameOf(slot));
+    by_key_.erase(KeyOf(NameOf(slot)));
     chunk_bytes_ -= stored;
   }
   for (uint32_t i = 0; i < PiecesFor(stored); ++i)
     free_pieces_.push_back(slot.pieces[i].load(std::memory_order_relaxed));
   uses_[number] = Use::kFree;
   free_slots_.push_back(number);
+}
+
+std::optional<uint32_t> ArenaWriter::Find(const ChunkName& name) const {
+  const auto it = by_key_.find(KeyOf(name));
+  if (it == by_key_.end() || NameOf(map_.Slot(it->second)) != name)
+    return std::nullopt;
+  return it->second;
+}
+
+Bytes ArenaWriter::CopyOut(uint32_t number) const {
+  const ArenaSlot& slot = map_.Slot(number);
+  const uint32_t stored = slot.stored_length.load(std::memory_order_relaxed);
+  Bytes bytes;
+  bytes.reserve(stored);
+  for (uint32_t i = 0; i < PiecesFor(stored); ++i) {
+    const std::byte* piece =
+        map_.Piece(slot.pieces[i].load(std::memory_order_relaxed));
+    bytes.insert(bytes.end(), piece,
+                 piece + std::min(kPieceSize, stored - i * kPieceSize));
+  }
+  return bytes;
 }
 
 void ArenaWriter::ShowInIndex(uint32_t number) {
@@ -244,8 +274,10 @@ void ArenaWriter::ShowInIndex(uint32_t number) {
   if (place == nullptr) {
     // The bucket is full: one of its chunks goes.
     place = &bucket[number % kBucketWords];
-    Release(static_cast<uint32_t>(place->load(std::memory_order_relaxed)) - 1);
-    ++evictions_;
+    const uint32_t other =
+        static_cast<uint32_t>(place->load(std::memory_order_relaxed)) - 1;
+    policy_->Remove(KeyOf(NameOf(map_.Slot(other))));
+    Evict(other);
   }
   place->store(IndexWord(hash, number), std::memory_order_release);
 }
@@ -281,25 +313,25 @@ Status ArenaWriter::Put(const ChunkName& name, ByteSpan ciphertext) {
   CHECK(!ciphertext.empty() && ciphertext.size() <= kChunkSize &&
         ciphertext.size() % kPageSize == 0);
   const auto length = static_cast<uint32_t>(ciphertext.size());
+  const CacheKey key = KeyOf(name);
   uint32_t number = 0;
   {
     MutexLock lock(mutex_);
-    if (by_name_.contains(name)) return Ok();
+    if (by_key_.contains(key)) return Ok();
     ASSIGN_OR_RETURN(number, Reserve(PiecesFor(length)));
   }
   Fill(number, name, ciphertext);
   MutexLock lock(mutex_);
-  if (by_name_.contains(name)) {
+  if (by_key_.contains(key)) {
     Release(number);
     return Ok();
   }
   map_.Slot(number).stored_length.store(length, std::memory_order_relaxed);
   ShowInIndex(number);
   MarkStable(map_.Slot(number));
-  // Cold: the hand has just passed here, so it has a round to be used in, and
-  // a scan does not wash away what is used again and again.
-  uses_[number] = Use::kCold;
-  by_name_.emplace(name, number);
+  uses_[number] = Use::kShown;
+  by_key_.emplace(key, number);
+  policy_->Insert(key, length, clock_.Now());
   chunk_bytes_ += length;
   return Ok();
 }
@@ -307,30 +339,19 @@ Status ArenaWriter::Put(const ChunkName& name, ByteSpan ciphertext) {
 bool ArenaWriter::Contains(const ChunkName& name,
                            uint32_t stored_length) const {
   MutexLock lock(mutex_);
-  const auto it = by_name_.find(name);
-  return it != by_name_.end() &&
-         map_.Slot(it->second).stored_length.load(std::memory_order_relaxed) ==
-             stored_length;
+  const std::optional<uint32_t> number = Find(name);
+  return number.has_value() && map_.Slot(*number).stored_length.load(
+                                   std::memory_order_relaxed) == stored_length;
 }
 
 // Under the lock, so that nobody gives the pieces away meanwhile.
 Result<Bytes> ArenaWriter::Read(const ChunkName& name) const {
   MutexLock lock(mutex_);
-  const auto it = by_name_.find(name);
-  if (it == by_name_.end())
+  const std::optional<uint32_t> number = Find(name);
+  if (!number.has_value())
     return MakeError(Code::kNotFound,
                      "chunk " + name.Short() + " is not in the local cache");
-  const ArenaSlot& slot = map_.Slot(it->second);
-  const uint32_t stored = slot.stored_length.load(std::memory_order_relaxed);
-  Bytes bytes;
-  bytes.reserve(stored);
-  for (uint32_t i = 0; i < PiecesFor(stored); ++i) {
-    const std::byte* piece =
-        map_.Piece(slot.pieces[i].load(std::memory_order_relaxed));
-    bytes.insert(bytes.end(), piece,
-                 piece + std::min(kPieceSize, stored - i * kPieceSize));
-  }
-  return bytes;
+  return CopyOut(*number);
 }
 
 bool ArenaWriter::PagesFit(uint32_t number, ByteSpan bytes) const {
@@ -347,24 +368,27 @@ SlotCheck ArenaWriter::Check(const ChunkName& name) {
   if (!bytes.ok()) return SlotCheck::kAbsent;
   const bool is_good = name.Matches(*bytes);
   MutexLock lock(mutex_);
-  const auto it = by_name_.find(name);
-  if (it == by_name_.end()) return SlotCheck::kAbsent;
-  if (is_good && PagesFit(it->second, *bytes)) return SlotCheck::kGood;
-  Release(it->second);
+  const std::optional<uint32_t> number = Find(name);
+  if (!number.has_value()) return SlotCheck::kAbsent;
+  if (is_good && PagesFit(*number, *bytes)) return SlotCheck::kGood;
+  policy_->Remove(KeyOf(name));
+  Release(*number);
   return SlotCheck::kDropped;
 }
 
-void ArenaWriter::Touch(uint32_t slot) {
+void ArenaWriter::Touch(std::span<const uint32_t> slots) {
   MutexLock lock(mutex_);
-  if (slot < uses_.size() && uses_[slot] == Use::kCold)
-    uses_[slot] = Use::kUsed;
+  const auto now = clock_.Now();
+  for (const uint32_t slot : slots)
+    if (slot < uses_.size() && uses_[slot] == Use::kShown)
+      policy_->Hit(KeyOf(NameOf(map_.Slot(slot))), now);
 }
 
 ArenaStats ArenaWriter::Stats() const {
   MutexLock lock(mutex_);
   return {map_.geometry.file_bytes,
           map_.geometry.pieces_offset + uint64_t{allocated_} * kPieceSize,
-          by_name_.size(), chunk_bytes_, evictions_};
+          by_key_.size(), chunk_bytes_, evictions_};
 }
 
 }  // namespace morsel

@@ -13,7 +13,10 @@
 #include <atomic>
 #include <deque>
 #include <functional>
+#include <optional>
+#include <string>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/mutex.h"
 #include "base/result.h"
@@ -32,6 +35,16 @@ class ClientLink {
         socket_(std::move(socket)),
         unread_limit_(unread_limit_bytes),
         on_blocked_(std::move(on_blocked)) {}
+
+  // Who it is; nothing until it is admitted.
+  struct Device {
+    std::string name;
+    Deadline attached{};
+  };
+  void Admit(Device device) { device_ = std::move(device); }
+  bool admitted() const { return device_.has_value(); }
+  // Requires: admitted().
+  const Device& device() const { return *device_; }
 
   uint64_t id() const { return id_; }
   int socket() const { return socket_.get(); }
@@ -61,6 +74,7 @@ class ClientLink {
   const uint64_t unread_limit_;
   const std::function<void(const ClientLink&)> on_blocked_;
   std::optional<HitRingDrain> ring_;
+  std::optional<Device> device_;
 
   Mutex mutex_;
   std::deque<Bytes> waiting_ GUARDED_BY(mutex_);

@@ -8,6 +8,10 @@
 namespace morsel {
 namespace {
 
+// A young device's flights that wait for a slot become an old one's without
+// any event: so often is looked.
+constexpr std::chrono::seconds kLookAgain(1);
+
 // Where several roots failed, the error that gives the most hope: what was
 // unavailable may come back, what is damaged is there at least.
 int Rank(const Status& status) {
@@ -16,27 +20,40 @@ int Rank(const Status& status) {
   return status.error().code == Code::kCorrupt ? 2 : 3;
 }
 
+Error DamagedError(const ChunkRef& ref) {
+  return MakeError(Code::kCorrupt,
+                   "chunk " + ref.name.ToString() + " in root " + ref.root +
+                       " is damaged in the origin: `morsel verify` lists the "
+                       "images that it belongs to; convert them again");
+}
+
 }  // namespace
 
-FetchPipeline::FetchPipeline(size_t thread_count, bool origin_verifies,
-                             ArenaWriter& arena, ChunkSource& origin,
-                             Clock& clock)
-    : origin_verifies_(origin_verifies),
+FetchPipeline::FetchPipeline(const FetchOptions& options,
+                             const FetchTiers& tiers, ArenaWriter& arena,
+                             LocalCacheMetrics& metrics, Clock& clock)
+    : tiers_(tiers),
       arena_(arena),
-      origin_(origin),
-      clock_(clock) {
-  for (size_t i = 0; i < thread_count; ++i)
-    threads_.emplace_back([this] { Work(); });
+      metrics_(metrics),
+      clock_(clock),
+      slots_(options.origin_requests) {
+  for (uint32_t i = 0; i < options.near_threads; ++i)
+    threads_.emplace_back([this] { WorkNear(); });
+  for (uint32_t i = 0; i < options.origin_requests; ++i)
+    threads_.emplace_back([this] { WorkFar(); });
 }
 
 FetchPipeline::~FetchPipeline() {
+  Drain();
   MutexLock lock(mutex_);
   stop_ = true;
-  queued_.NotifyAll();
+  near_queued_.NotifyAll();
+  far_queued_.NotifyAll();
 }
 
 void FetchPipeline::Submit(FetchRequest request, Answer answer) {
   const bool demand = request.urgency == Urgency::kDemand;
+  metrics_.requests.Add();
   MutexLock lock(mutex_);
   auto& flight = flights_[{request.ref.name, request.ref.stored_length}];
   const bool is_new = flight == nullptr;
@@ -44,20 +61,24 @@ void FetchPipeline::Submit(FetchRequest request, Answer answer) {
     flight = std::make_shared<Flight>();
     flight->ref = request.ref;
   }
-  // A raised prefetch stays in the other queue too; who comes second to a
-  // flight finds that it is taken.
-  if (is_new || (demand && !flight->demand && !flight->taken)) {
-    (demand ? demands_ : prefetches_).push_back(flight);
-    queued_.NotifyOne();
-  }
+  const bool raises = !is_new && demand && !flight->demand;
   auto& roots = flight->roots;
   if (std::find(roots.begin(), roots.end(), request.ref.root) == roots.end())
     roots.push_back(std::move(request.ref.root));
   flight->deadline = std::max(flight->deadline, request.deadline);
+  flight->attached = std::min(flight->attached, request.attached);
   flight->demand |= demand;
   flight->owned |= request.owned;
   flight->suspect |= request.suspect;
   flight->answers.push_back(std::move(answer));
+  if (raises) metrics_.raised.Add();
+  if (is_new || (raises && !flight->running)) Enqueue(flight);
+}
+
+void FetchPipeline::Enqueue(const FlightPtr& flight) {
+  (flight->far ? far_ : near_).Push(flight);
+  (flight->far ? far_queued_ : near_queued_).NotifyOne();
+  metrics_.queued.Set(static_cast<int64_t>(far_.size()));
 }
 
 void FetchPipeline::Drain() {
@@ -65,117 +86,222 @@ void FetchPipeline::Drain() {
   while (!flights_.empty()) landed_.Wait(mutex_);
 }
 
-FetchStats FetchPipeline::Stats() const {
-  return {origin_gets_, origin_bytes_, corrupt_chunks_, dropped_slots_};
-}
-
-std::shared_ptr<FetchPipeline::Flight> FetchPipeline::TakeFlight() {
+FlightPtr FetchPipeline::TakeNear() {
   MutexLock lock(mutex_);
   while (true) {
-    for (auto* queue : {&demands_, &prefetches_}) {
-      while (!queue->empty()) {
-        std::shared_ptr<Flight> flight = std::move(queue->front());
-        queue->pop_front();
-        if (std::exchange(flight->taken, true)) continue;
-        return flight;
-      }
+    if (auto flight = near_.Take([](const Flight&) { return true; })) {
+      flight->running = true;
+      return flight;
     }
     if (stop_) return nullptr;
-    queued_.Wait(mutex_);
+    near_queued_.Wait(mutex_);
   }
 }
 
-void FetchPipeline::Work() {
-  while (const auto flight = TakeFlight())
-    while (!Land(flight, Obtain(*flight))) continue;
+FlightPtr FetchPipeline::TakeFar(OriginSlots::Held& held) {
+  MutexLock lock(mutex_);
+  while (true) {
+    const auto now = clock_.Now();
+    const OriginSlots& slots = slots_;
+    auto flight =
+        far_.Take([&](const Flight& each) { return slots.MayGo(each, now); });
+    if (flight != nullptr) {
+      flight->running = true;
+      held = slots_.Take(*flight, now);
+      metrics_.queued.Set(static_cast<int64_t>(far_.size()));
+      metrics_.origin_in_flight.Set(slots_.in_use());
+      return flight;
+    }
+    if (stop_) return nullptr;
+    if (far_.size() == 0)
+      far_queued_.Wait(mutex_);
+    else
+      (void)far_queued_.WaitUntil(mutex_, SystemClock().Now() + kLookAgain);
+  }
 }
 
-FetchAnswer FetchPipeline::Obtain(Flight& flight) {
-  bool suspect = false;
+void FetchPipeline::WorkNear() {
+  while (const auto flight = TakeNear()) {
+    while (true) {
+      const std::optional<FetchAnswer> answer = Near(*flight);
+      if (answer.has_value()) {
+        if (Land(flight, *answer)) break;
+        continue;
+      }
+      MutexLock lock(mutex_);
+      flight->running = false;
+      flight->far = true;
+      Enqueue(flight);
+      break;
+    }
+  }
+}
+
+void FetchPipeline::WorkFar() {
+  OriginSlots::Held held;
+  while (const auto flight = TakeFar(held)) {
+    while (true) {
+      std::optional<FetchAnswer> answer = Late(*flight);
+      // Someone may have wanted the bytes of what is in the arena by now.
+      if (!answer.has_value()) answer = FromArena(*flight);
+      if (!answer.has_value()) answer = FromOrigin(*flight);
+      if (Land(flight, *answer)) break;
+    }
+    MutexLock lock(mutex_);
+    slots_.Release(held);
+    metrics_.origin_in_flight.Set(slots_.in_use());
+    far_queued_.NotifyOne();
+  }
+}
+
+std::optional<FetchAnswer> FetchPipeline::Late(Flight& flight) {
+  MutexLock lock(mutex_);
+  if (flight.deadline >= clock_.Now()) return std::nullopt;
+  return FetchAnswer{MakeError(
+      Code::kTimeout, "chunk " + flight.ref.name.Short() +
+                          ": the deadline passed in the queue of the local "
+                          "cache")};
+}
+
+std::optional<FetchAnswer> FetchPipeline::Near(Flight& flight) {
+  CheckSlot(flight);
+  if (auto answer = Late(flight)) return answer;
+  if (auto answer = FromArena(flight)) return answer;
+  if (tiers_.flash != nullptr)
+    if (auto answer = FromTier(flight, *tiers_.flash, metrics_.flash))
+      return answer;
+  if (tiers_.zone_cache != nullptr)
+    if (auto answer = FromTier(flight, *tiers_.zone_cache, metrics_.zone_cache))
+      return answer;
+  return std::nullopt;
+}
+
+void FetchPipeline::CheckSlot(Flight& flight) {
   {
     MutexLock lock(mutex_);
-    suspect = std::exchange(flight.suspect, false);
-    if (flight.deadline < clock_.Now())
-      return {MakeError(Code::kTimeout, "chunk " + flight.ref.name.Short() +
-                                            ": the deadline passed in the "
-                                            "queue of the local cache")};
+    if (!std::exchange(flight.suspect, false)) return;
   }
-  if (suspect && arena_.Check(flight.ref.name) == SlotCheck::kDropped) {
-    ++dropped_slots_;
-    LogWarn("damaged chunk dropped from the local cache",
-            {{"chunk", flight.ref.name.ToString()}, {"tier", "arena"}});
-  }
-  FetchAnswer answer = FromArena(flight);
-  return answer.status.ok() ? answer : FromOrigin(flight);
+  if (arena_.Check(flight.ref.name) != SlotCheck::kDropped) return;
+  ++dropped_slots_;
+  metrics_.arena.corrupt.Add();
+  flight.damaged = true;
+  LogWarn("damaged chunk dropped from the local cache",
+          {{"chunk", flight.ref.name.ToString()}, {"tier", "arena"}});
 }
 
-FetchAnswer FetchPipeline::FromArena(Flight& flight) {
+std::optional<FetchAnswer> FetchPipeline::FromArena(Flight& flight) {
   bool owned = false;
   {
     MutexLock lock(mutex_);
     owned = flight.owned;
   }
   const ChunkRef& ref = flight.ref;
-  const Error absent = MakeError(Code::kNotFound, "not in the arena");
-  if (!arena_.Contains(ref.name, ref.stored_length)) return {absent};
-  if (!owned) return {Ok(), true};
+  if (!arena_.Contains(ref.name, ref.stored_length)) return std::nullopt;
+  if (!owned) return FetchAnswer{Ok(), true};
   auto bytes = arena_.Read(ref.name);
-  if (!bytes.ok()) return {absent};
-  if (!ref.name.Matches(*bytes)) {
-    if (arena_.Check(ref.name) == SlotCheck::kDropped) ++dropped_slots_;
-    return {absent};
+  if (!bytes.ok()) return std::nullopt;
+  if (ref.name.Matches(*bytes))
+    return FetchAnswer{Ok(), true,
+                       std::make_shared<const Bytes>(std::move(*bytes))};
+  {
+    MutexLock lock(mutex_);
+    flight.suspect = true;
   }
-  return {Ok(), true, std::make_shared<const Bytes>(std::move(*bytes))};
+  CheckSlot(flight);
+  return std::nullopt;
+}
+
+std::optional<FetchAnswer> FetchPipeline::FromTier(Flight& flight,
+                                                   ChunkSource& source,
+                                                   TierMetrics& tier) {
+  ChunkRef ref = flight.ref;
+  Want want{{}, Urgency::kDemand, 0, ref.stored_length, true};
+  {
+    MutexLock lock(mutex_);
+    ref.root = flight.roots.front();
+    want.deadline = flight.deadline;
+    if (!flight.demand) want.urgency = Urgency::kPrefetch;
+  }
+  auto bytes = Fetch(flight, source, tier, ref, want);
+  if (!bytes.ok()) return std::nullopt;
+  // What is on flash already is not offered to it again.
+  if (&tier != &metrics_.flash && tiers_.flash_sink != nullptr)
+    tiers_.flash_sink->Offer(ref, **bytes);
+  return Keep(flight, std::move(*bytes));
 }
 
 FetchAnswer FetchPipeline::FromOrigin(Flight& flight) {
   ChunkRef ref = flight.ref;
   while (true) {
-    Deadline deadline{};
+    Want want{{}, Urgency::kDemand, 0, ref.stored_length, true};
     {
       MutexLock lock(mutex_);
       if (flight.roots_tried == flight.roots.size()) break;
       ref.root = flight.roots[flight.roots_tried++];
-      deadline = flight.deadline;
+      want.deadline = flight.deadline;
     }
-    auto fetched = FetchVerified(ref, deadline);
-    if (fetched.ok()) {
-      const auto bytes =
-          std::make_shared<const Bytes>(std::move(fetched).value());
-      return {Ok(), arena_.Put(ref.name, *bytes).ok(), bytes};
+    auto bytes = Fetch(flight, *tiers_.origin, metrics_.origin, ref, want);
+    if (bytes.ok()) {
+      FetchAnswer answer = Keep(flight, *bytes);
+      if (tiers_.flash_sink != nullptr) tiers_.flash_sink->Offer(ref, **bytes);
+      if (tiers_.zone_cache_sink != nullptr)
+        tiers_.zone_cache_sink->Offer(ref, **bytes);
+      return answer;
     }
-    Status status = std::move(fetched).error();
+    Status status = bytes.error().code == Code::kCorrupt
+                        ? Status(DamagedError(ref))
+                        : Status(std::move(bytes).error());
     if (Rank(status) > Rank(flight.error)) flight.error = std::move(status);
   }
   return {flight.error};
 }
 
-Result<Bytes> FetchPipeline::FetchVerified(const ChunkRef& ref,
-                                           Deadline deadline) {
-  ++origin_gets_;
-  const Want want{deadline, Urgency::kDemand, 0, ref.stored_length, true};
-  auto view = origin_.Get(ref, want);
-  if (view.ok()) {
-    Bytes bytes = view->Copy();
-    origin_bytes_ += bytes.size();
-    if (bytes.size() == ref.stored_length &&
-        (origin_verifies_ || ref.name.Matches(bytes)))
-      return bytes;
-  } else if (view.error().code != Code::kCorrupt) {
-    return std::move(view).error();
-  }
-  ++corrupt_chunks_;
-  LogError(
-      "damaged chunk refused",
-      {{"chunk", ref.name.ToString()}, {"root", ref.root}, {"tier", "origin"}});
-  return MakeError(Code::kCorrupt,
-                   "chunk " + ref.name.ToString() + " in root " + ref.root +
-                       " is damaged in the origin: `morsel verify` lists the "
-                       "images that it belongs to; convert them again");
+bool FetchPipeline::Verifies(const ChunkSource& source) const {
+  if (&source == tiers_.flash) return tiers_.flash_verifies;
+  if (&source == tiers_.zone_cache) return tiers_.zone_cache_verifies;
+  return tiers_.origin_verifies;
 }
 
-bool FetchPipeline::Land(const std::shared_ptr<Flight>& flight,
-                         const FetchAnswer& answer) {
+Result<FetchPipeline::BytesPtr> FetchPipeline::Fetch(Flight& flight,
+                                                     ChunkSource& source,
+                                                     TierMetrics& tier,
+                                                     const ChunkRef& ref,
+                                                     Want want) {
+  const auto begun = clock_.Now();
+  auto view = source.Get(ref, want);
+  if (view.ok()) {
+    Bytes bytes = view->Copy();
+    if (view->still_valid() && bytes.size() == ref.stored_length &&
+        (Verifies(source) || ref.name.Matches(bytes))) {
+      tier.hits.Add();
+      tier.bytes.Add(bytes.size());
+      tier.seconds.Observe(clock_.Now() - begun);
+      return std::make_shared<const Bytes>(std::move(bytes));
+    }
+  } else if (view.error().code != Code::kCorrupt) {
+    const bool missed = view.error().code == Code::kNotFound;
+    (missed ? tier.misses : tier.errors).Add();
+    return std::move(view).error();
+  }
+  tier.corrupt.Add();
+  flight.damaged = true;
+  LogError("damaged chunk refused", {{"chunk", ref.name.ToString()},
+                                     {"root", ref.root},
+                                     {"tier", tier.name}});
+  return MakeError(Code::kCorrupt, "chunk " + ref.name.ToString() +
+                                       " is damaged in the tier " + tier.name);
+}
+
+FetchAnswer FetchPipeline::Keep(const Flight& flight, BytesPtr bytes) {
+  if (flight.damaged) {
+    metrics_.healed.Add();
+    LogInfo("chunk healed", {{"chunk", flight.ref.name.ToString()}});
+  }
+  const bool in_arena = arena_.Put(flight.ref.name, *bytes).ok();
+  return {Ok(), in_arena, std::move(bytes)};
+}
+
+bool FetchPipeline::Land(const FlightPtr& flight, const FetchAnswer& answer) {
   std::vector<Answer> answers;
   {
     MutexLock lock(mutex_);

@@ -1,20 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 // From a miss to a chunk in the arena: one flight for each chunk however many
-// wait for it, demand before prefetch, a bounded number of requests to the
-// origin, and SHA-256 before anyone sees a byte.
+// wait for it (localcache/flight_queue.h), each tier only on a miss of the one
+// before, and SHA-256 before anyone sees a byte.
 //
-// A demand that joins a queued prefetch raises it. A flight tries the root of
-// each who waits. Nothing is asked twice by itself.
+//   arena → flash → zone cache → origin
 //
-// Thread safety: thread-safe. Answers are called from the pipeline's threads,
-// or from the caller's within Submit.
+// The first three are asked by a few threads of their own, so that what is
+// near never waits behind a slow origin; the origin's slots are bounded. What
+// the origin gave is offered to the zone cache and to the flash tier in the
+// background. A flight tries the root of each who waits. Nothing is asked
+// twice by itself: work is constant, whatever fails.
+//
+// A damaged copy is counted, named in the log, and the next tier is asked.
+//
+// Thread safety: thread-safe. Answers are called from the pipeline's threads.
 #pragma once
 
 #include <atomic>
-#include <deque>
-#include <functional>
 #include <memory>
-#include <string>
 #include <thread>
 #include <unordered_map>
 #include <vector>
@@ -22,8 +25,11 @@
 #include "base/clock.h"
 #include "base/mutex.h"
 #include "base/result.h"
+#include "chunk/chunk_sink.h"
 #include "chunk/chunk_source.h"
 #include "localcache/arena_writer.h"
+#include "localcache/flight_queue.h"
+#include "localcache/tier_metrics.h"
 
 namespace morsel {
 
@@ -33,33 +39,36 @@ struct FetchRequest {
   Deadline deadline;
   bool owned = false;    // the answer shall hold the bytes
   bool suspect = false;  // check the slot before anything else
+  Deadline attached{};   // when the device was that asks
 };
 
-// kNotFound (in no root that was asked for), kCorrupt (every copy is damaged),
-// kTimeout, kUnavailable and what else the origin says. If it is ok and not
-// `in_arena` (which was full of chunks that are just being written), `bytes`
-// is set; for who asked for bytes it always is.
-struct FetchAnswer {
-  Status status;
-  bool in_arena = false;
-  std::shared_ptr<const Bytes> bytes;
+// What the pipeline asks, nearest first; all must outlive it. A tier that is
+// not there is null. What a source gives is hashed here, unless it says that it
+// has done so.
+struct FetchTiers {
+  // Both ends of one tier; what the zone cache and the origin gave is offered.
+  ChunkSource* flash = nullptr;
+  ChunkSink* flash_sink = nullptr;
+  bool flash_verifies = false;
+  // What the origin gave is offered.
+  ChunkSource* zone_cache = nullptr;
+  ChunkSink* zone_cache_sink = nullptr;
+  bool zone_cache_verifies = false;
+  ChunkSource* origin = nullptr;  // never null
+  bool origin_verifies = false;
 };
 
-struct FetchStats {
-  uint64_t origin_gets = 0;
-  uint64_t origin_bytes = 0;
-  uint64_t corrupt_chunks = 0;
-  uint64_t dropped_slots = 0;
+struct FetchOptions {
+  uint32_t origin_requests = 16;
+  uint32_t near_threads = 4;
 };
 
 class FetchPipeline {
  public:
-  using Answer = std::function<void(const FetchAnswer&)>;
+  using Answer = Flight::Answer;
 
-  // `thread_count` requests to the origin in flight at most.
-  // `origin_verifies`: its source hashes each chunk, so it is not done again.
-  FetchPipeline(size_t thread_count, bool origin_verifies, ArenaWriter& arena,
-                ChunkSource& origin, Clock& clock);
+  FetchPipeline(const FetchOptions& options, const FetchTiers& tiers,
+                ArenaWriter& arena, LocalCacheMetrics& metrics, Clock& clock);
   // Finishes what is queued.
   ~FetchPipeline();
   FetchPipeline(const FetchPipeline&) = delete;
@@ -68,21 +77,9 @@ class FetchPipeline {
   void Submit(FetchRequest request, Answer answer) EXCLUDES(mutex_);
   // Waits until nobody waits for an answer.
   void Drain() EXCLUDES(mutex_);
-  FetchStats Stats() const;
+  uint64_t dropped_slots() const { return dropped_slots_; }
 
  private:
-  struct Flight {
-    ChunkRef ref;                    // its root is not used
-    std::vector<std::string> roots;  // each once, tried in this order
-    size_t roots_tried = 0;
-    std::vector<Answer> answers;
-    Deadline deadline{};  // the latest of all who wait
-    bool demand = false;
-    bool owned = false;
-    bool suspect = false;
-    bool taken = false;  // by a thread
-    Status error;        // the worst that a root said; its thread's alone
-  };
   // A chunk under another length is another flight: only one can be right.
   using Key = std::pair<ChunkName, uint32_t>;
   struct KeyHash {
@@ -90,35 +87,45 @@ class FetchPipeline {
       return std::hash<ChunkName>()(key.first) ^ key.second;
     }
   };
+  using BytesPtr = std::shared_ptr<const Bytes>;
 
-  void Work() EXCLUDES(mutex_);
+  void Enqueue(const FlightPtr& flight) REQUIRES(mutex_);
+  void WorkNear() EXCLUDES(mutex_);
+  void WorkFar() EXCLUDES(mutex_);
   // Null: stop.
-  std::shared_ptr<Flight> TakeFlight() EXCLUDES(mutex_);
-  FetchAnswer Obtain(Flight& flight) EXCLUDES(mutex_);
-  FetchAnswer FromArena(Flight& flight) EXCLUDES(mutex_);
+  FlightPtr TakeNear() EXCLUDES(mutex_);
+  FlightPtr TakeFar(OriginSlots::Held& held) EXCLUDES(mutex_);
+  // Nothing: the origin must be asked.
+  std::optional<FetchAnswer> Near(Flight& flight) EXCLUDES(mutex_);
+  std::optional<FetchAnswer> Late(Flight& flight) EXCLUDES(mutex_);
+  void CheckSlot(Flight& flight);
+  std::optional<FetchAnswer> FromArena(Flight& flight) EXCLUDES(mutex_);
+  std::optional<FetchAnswer> FromTier(Flight& flight, ChunkSource& source,
+                                      TierMetrics& tier) EXCLUDES(mutex_);
   FetchAnswer FromOrigin(Flight& flight) EXCLUDES(mutex_);
-  // A chunk that is what its name says. kCorrupt names it and the root.
-  Result<Bytes> FetchVerified(const ChunkRef& ref, Deadline deadline);
+  bool Verifies(const ChunkSource& source) const;
+  // A chunk that is what its name says; everything is counted, damage logged.
+  Result<BytesPtr> Fetch(Flight& flight, ChunkSource& source, TierMetrics& tier,
+                         const ChunkRef& ref, Want want);
+  FetchAnswer Keep(const Flight& flight, BytesPtr bytes);
   // Ends the flight; false if someone joined whom `answer` does not serve.
-  bool Land(const std::shared_ptr<Flight>& flight, const FetchAnswer& answer)
+  bool Land(const FlightPtr& flight, const FetchAnswer& answer)
       EXCLUDES(mutex_);
 
-  const bool origin_verifies_;
+  const FetchTiers tiers_;
   ArenaWriter& arena_;
-  ChunkSource& origin_;
+  LocalCacheMetrics& metrics_;
   Clock& clock_;
-  std::atomic<uint64_t> origin_gets_{0};
-  std::atomic<uint64_t> origin_bytes_{0};
-  std::atomic<uint64_t> corrupt_chunks_{0};
   std::atomic<uint64_t> dropped_slots_{0};
 
   mutable Mutex mutex_;
-  CondVar queued_;
+  CondVar near_queued_;
+  CondVar far_queued_;
   CondVar landed_;
-  std::unordered_map<Key, std::shared_ptr<Flight>, KeyHash> flights_
-      GUARDED_BY(mutex_);
-  std::deque<std::shared_ptr<Flight>> demands_ GUARDED_BY(mutex_);
-  std::deque<std::shared_ptr<Flight>> prefetches_ GUARDED_BY(mutex_);
+  std::unordered_map<Key, FlightPtr, KeyHash> flights_ GUARDED_BY(mutex_);
+  FlightQueue near_ GUARDED_BY(mutex_);
+  FlightQueue far_ GUARDED_BY(mutex_);
+  OriginSlots slots_ GUARDED_BY(mutex_);
   bool stop_ GUARDED_BY(mutex_) = false;
   std::vector<std::jthread> threads_;
 };

@@ -12,6 +12,10 @@ constexpr uint8_t kWelcome = 2;
 constexpr uint8_t kGet = 3;
 constexpr uint8_t kDone = 4;
 constexpr uint8_t kPart = 5;
+constexpr uint8_t kAdmit = 6;
+constexpr uint8_t kVerdict = 7;
+constexpr uint8_t kStat = 8;
+constexpr uint8_t kReport = 9;
 constexpr uint8_t kFlagOwned = 1;
 constexpr uint8_t kFlagSuspect = 2;
 
@@ -72,11 +76,73 @@ Error BadPacket(const char* what) {
                    std::string("local cache protocol: bad packet: ") + what);
 }
 
-Result<uint16_t> ParseVersion(Reader& in) {
+// The version behind a right magic; what follows is the caller's.
+Result<uint16_t> TakeVersion(Reader& in) {
   const auto magic = in.Take<uint32_t>();
   const auto version = in.Take<uint16_t>();
-  if (!in.IsDone() || magic != kProtocolMagic) return BadPacket("greeting");
+  if (magic != kProtocolMagic) return BadPacket("greeting");
   return version;
+}
+
+Result<uint16_t> ParseVersion(Reader& in) {
+  ASSIGN_OR_RETURN(const uint16_t version, TakeVersion(in));
+  if (!in.IsDone()) return BadPacket("greeting");
+  return version;
+}
+
+// The place of an error's code on the wire; 0 for none.
+uint8_t WireCode(const std::optional<Error>& error) {
+  if (!error.has_value()) return 0;
+  const auto* const place =
+      std::find(kCodes.begin(), kCodes.end(), error->code);
+  return static_cast<uint8_t>(place - kCodes.begin() + 1);
+}
+
+std::string_view WireText(const std::optional<Error>& error) {
+  if (!error.has_value()) return {};
+  return std::string_view(error->message).substr(0, kMaxErrorText);
+}
+
+// Requires: code <= kCodes.size().
+std::optional<Error> ErrorOf(uint8_t code, ByteSpan text) {
+  if (code == 0) return std::nullopt;
+  return MakeError(kCodes[code - 1], std::string(AsText(text)));
+}
+
+Result<AdmitMessage> ParseAdmit(Reader& in) {
+  AdmitMessage admit;
+  ASSIGN_OR_RETURN(admit.version, TakeVersion(in));
+  const auto starting = in.Take<uint8_t>();
+  admit.age_ms = in.Take<uint32_t>();
+  admit.device = AsText(in.TakeBytes(in.Take<uint8_t>()));
+  if (!in.IsDone()) return BadPacket("length of admit");
+  if (starting > 1 || admit.device.size() > kMaxDeviceLength)
+    return BadPacket("fields of admit");
+  admit.starting = starting == 1;
+  return admit;
+}
+
+Result<VerdictMessage> ParseVerdict(Reader& in) {
+  VerdictMessage verdict;
+  ASSIGN_OR_RETURN(verdict.version, TakeVersion(in));
+  const auto code = in.Take<uint8_t>();
+  const auto length = in.Take<uint16_t>();
+  const ByteSpan text = in.TakeBytes(length);
+  if (!in.IsDone()) return BadPacket("length of verdict");
+  if (code > kCodes.size() || length > kMaxErrorText ||
+      (code == 0 && length != 0))
+    return BadPacket("fields of verdict");
+  verdict.error = ErrorOf(code, text);
+  return verdict;
+}
+
+Result<ReportMessage> ParseReport(Reader& in) {
+  ReportMessage report;
+  ASSIGN_OR_RETURN(report.version, TakeVersion(in));
+  report.json = AsText(in.TakeRest());
+  if (!in.IsDone() || report.json.size() > kPartBytes)
+    return BadPacket("report");
+  return report;
 }
 
 Result<GetMessage> ParseGet(Reader& in) {
@@ -115,8 +181,7 @@ Result<DoneMessage> ParseDone(Reader& in) {
   if (code > kCodes.size() || is_inline > 1 || length > kMaxErrorText)
     return BadPacket("fields of done");
   done.is_inline = is_inline == 1;
-  if (code != 0)
-    done.error = MakeError(kCodes[code - 1], std::string(AsText(text)));
+  done.error = ErrorOf(code, text);
   return done;
 }
 
@@ -166,17 +231,10 @@ Bytes Encode(const GetMessage& message) {
 }
 
 Bytes Encode(const DoneMessage& message) {
-  uint8_t code = 0;
-  std::string_view text;
-  if (message.error.has_value()) {
-    const auto* const place =
-        std::find(kCodes.begin(), kCodes.end(), message.error->code);
-    code = static_cast<uint8_t>(place - kCodes.begin() + 1);
-    text = std::string_view(message.error->message).substr(0, kMaxErrorText);
-  }
+  const std::string_view text = WireText(message.error);
   return Writer(kDone)
       .Put(message.id)
-      .Put(code)
+      .Put(WireCode(message.error))
       .Put(static_cast<uint8_t>(message.is_inline ? 1 : 0))
       .Put(static_cast<uint16_t>(text.size()))
       .Append(AsBytes(text))
@@ -192,6 +250,43 @@ Bytes Encode(const PartMessage& message) {
       .Take();
 }
 
+Bytes Encode(const AdmitMessage& message) {
+  const std::string_view device =
+      std::string_view(message.device).substr(0, kMaxDeviceLength);
+  return Writer(kAdmit)
+      .Put(kProtocolMagic)
+      .Put(message.version)
+      .Put(static_cast<uint8_t>(message.starting ? 1 : 0))
+      .Put(message.age_ms)
+      .Put(static_cast<uint8_t>(device.size()))
+      .Append(AsBytes(device))
+      .Take();
+}
+
+Bytes Encode(const VerdictMessage& message) {
+  const std::string_view text = WireText(message.error);
+  return Writer(kVerdict)
+      .Put(kProtocolMagic)
+      .Put(message.version)
+      .Put(WireCode(message.error))
+      .Put(static_cast<uint16_t>(text.size()))
+      .Append(AsBytes(text))
+      .Take();
+}
+
+Bytes Encode(const StatMessage& message) {
+  return Writer(kStat).Put(kProtocolMagic).Put(message.version).Take();
+}
+
+Bytes Encode(const ReportMessage& message) {
+  CHECK(message.json.size() <= kPartBytes);
+  return Writer(kReport)
+      .Put(kProtocolMagic)
+      .Put(message.version)
+      .Append(AsBytes(message.json))
+      .Take();
+}
+
 Result<ClientMessage> ParseClientMessage(ByteSpan packet) {
   Reader in(packet);
   switch (in.Take<uint8_t>()) {
@@ -202,6 +297,14 @@ Result<ClientMessage> ParseClientMessage(ByteSpan packet) {
     case kGet: {
       ASSIGN_OR_RETURN(GetMessage get, ParseGet(in));
       return ClientMessage(std::move(get));
+    }
+    case kAdmit: {
+      ASSIGN_OR_RETURN(AdmitMessage admit, ParseAdmit(in));
+      return ClientMessage(std::move(admit));
+    }
+    case kStat: {
+      ASSIGN_OR_RETURN(const uint16_t version, ParseVersion(in));
+      return ClientMessage(StatMessage{version});
     }
     default:
       return BadPacket("kind");
@@ -222,6 +325,14 @@ Result<DaemonMessage> ParseDaemonMessage(ByteSpan packet) {
     case kPart: {
       ASSIGN_OR_RETURN(PartMessage part, ParsePart(in));
       return DaemonMessage(part);
+    }
+    case kVerdict: {
+      ASSIGN_OR_RETURN(VerdictMessage verdict, ParseVerdict(in));
+      return DaemonMessage(std::move(verdict));
+    }
+    case kReport: {
+      ASSIGN_OR_RETURN(ReportMessage report, ParseReport(in));
+      return DaemonMessage(std::move(report));
     }
     default:
       return BadPacket("kind");

@@ -11,6 +11,16 @@
 //              u32 stored length, 32 bytes name, u8 n, n bytes root
 //   4 done     daemon: u64 id, u8 code (0: ok), u8 inline, u16 n, n bytes text
 //   5 part     daemon: u64 id, u32 offset, then 1 to 65536 bytes
+//   6 admit    guard: u32 magic, u16 version, u8 starting, u32 age ms, u8 n,
+//              n bytes device
+//   7 verdict  daemon: u32 magic, u16 version, u8 code (0: admitted), u16 n,
+//              n bytes text
+//   8 stat     tool: u32 magic, u16 version
+//   9 report   daemon: u32 magic, u16 version, then JSON
+//
+// Who connects to the shared daemon's socket says `admit` or `stat` first; a
+// guard that is admitted gives its socket to its child, who says `hello`. The
+// sockets that a private daemon gets from its guard are admitted already.
 //
 // An answer in line is its parts, in order, and then a `done` with inline = 1.
 //
@@ -36,6 +46,7 @@ inline constexpr uint32_t kPartBytes = 64 * 1024;
 inline constexpr size_t kMaxPacket = kPartBytes + 64;
 inline constexpr size_t kMaxRootLength = 64;
 inline constexpr size_t kMaxErrorText = 512;
+inline constexpr size_t kMaxDeviceLength = 64;
 
 struct HelloMessage {
   uint16_t version = kLocalCacheVersion;
@@ -66,8 +77,33 @@ struct PartMessage {
   ByteSpan bytes;  // borrows from the packet
 };
 
-using ClientMessage = std::variant<HelloMessage, GetMessage>;
-using DaemonMessage = std::variant<WelcomeMessage, DoneMessage, PartMessage>;
+struct AdmitMessage {
+  uint16_t version = kLocalCacheVersion;
+  // A device that is being attached: it may be refused. Else one that is, and
+  // whose connection was lost.
+  bool starting = false;
+  uint32_t age_ms = 0;  // since it was attached
+  std::string device;   // its id, for people
+};
+
+struct VerdictMessage {
+  uint16_t version = kLocalCacheVersion;
+  std::optional<Error> error;  // none: admitted
+};
+
+struct StatMessage {
+  uint16_t version = kLocalCacheVersion;
+};
+
+struct ReportMessage {
+  uint16_t version = kLocalCacheVersion;
+  std::string json;
+};
+
+using ClientMessage =
+    std::variant<HelloMessage, GetMessage, AdmitMessage, StatMessage>;
+using DaemonMessage = std::variant<WelcomeMessage, DoneMessage, PartMessage,
+                                   VerdictMessage, ReportMessage>;
 
 Bytes Encode(const HelloMessage& message);
 Bytes Encode(const WelcomeMessage& message);
@@ -77,6 +113,12 @@ Bytes Encode(const GetMessage& message);
 Bytes Encode(const DoneMessage& message);
 // Requires: 1 to kPartBytes bytes.
 Bytes Encode(const PartMessage& message);
+// A device's name is cut at kMaxDeviceLength, a text at kMaxErrorText.
+Bytes Encode(const AdmitMessage& message);
+Bytes Encode(const VerdictMessage& message);
+Bytes Encode(const StatMessage& message);
+// Requires: at most kPartBytes of JSON.
+Bytes Encode(const ReportMessage& message);
 
 // What the daemon, and what a client may receive. kInvalid.
 Result<ClientMessage> ParseClientMessage(ByteSpan packet);

@@ -39,6 +39,20 @@ TEST(Protocol, MessagesComeBackAsTheyWere) {
     EXPECT_EQ(done.error->code, sent.error->code);
     EXPECT_EQ(done.error->message.size(), kMaxErrorText);
   }
+  const AdmitMessage admit{kLocalCacheVersion, true, 4321, "d-17"};
+  const auto parsed = ParseClientMessage(Encode(admit));
+  ASSERT_TRUE(parsed.ok());
+  EXPECT_TRUE(std::get<AdmitMessage>(*parsed).starting);
+  EXPECT_EQ(std::get<AdmitMessage>(*parsed).age_ms, 4321u);
+  EXPECT_EQ(std::get<AdmitMessage>(*parsed).device, "d-17");
+  const auto verdict = ParseDaemonMessage(Encode(
+      VerdictMessage{kLocalCacheVersion, MakeError(Code::kExhausted, "no")}));
+  ASSERT_TRUE(verdict.ok());
+  EXPECT_EQ(std::get<VerdictMessage>(*verdict).error->message, "no");
+  const auto report =
+      ParseDaemonMessage(Encode(ReportMessage{kLocalCacheVersion, "{}"}));
+  ASSERT_TRUE(report.ok());
+  EXPECT_EQ(std::get<ReportMessage>(*report).json, "{}");
   const Bytes bytes(kPartBytes, std::byte{9});
   const Bytes packet = Encode(PartMessage{3, kPartBytes, bytes});
   EXPECT_LE(packet.size(), kMaxPacket);
@@ -48,7 +62,9 @@ TEST(Protocol, MessagesComeBackAsTheyWere) {
 }
 
 TEST(Protocol, RefusesEveryTruncationAndExcess) {
-  for (const Bytes& whole : {Encode(SomeGet()), Encode(HelloMessage{})}) {
+  for (const Bytes& whole :
+       {Encode(SomeGet()), Encode(HelloMessage{}), Encode(StatMessage{}),
+        Encode(AdmitMessage{kLocalCacheVersion, true, 1, "device"})}) {
     for (size_t length = 0; length < whole.size(); ++length)
       EXPECT_EQ(ParseClientMessage(ByteSpan(whole).first(length)).error().code,
                 Code::kInvalid);
@@ -56,9 +72,11 @@ TEST(Protocol, RefusesEveryTruncationAndExcess) {
     longer.push_back(std::byte{0});
     EXPECT_FALSE(ParseClientMessage(longer).ok());
   }
-  const Bytes done = Encode(DoneMessage{1, std::nullopt, true});
-  for (size_t length = 0; length < done.size(); ++length)
-    EXPECT_FALSE(ParseDaemonMessage(ByteSpan(done).first(length)).ok());
+  for (const Bytes& done :
+       {Encode(DoneMessage{1, std::nullopt, true}),
+        Encode(VerdictMessage{kLocalCacheVersion, std::nullopt})})
+    for (size_t length = 0; length < done.size(); ++length)
+      EXPECT_FALSE(ParseDaemonMessage(ByteSpan(done).first(length)).ok());
 }
 
 TEST(Protocol, RefusesFieldsOutOfRange) {

@@ -14,6 +14,8 @@ namespace morsel {
 namespace {
 
 constexpr uint32_t kRingMagic = 0x31524c4d;  // "MLR1"
+// A client cannot have had more between two drains; it may say so.
+constexpr uint64_t kMostHits = 10'000'000;
 constexpr int kSeals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
 
 struct Ring {
@@ -86,6 +88,7 @@ std::vector<uint32_t> HitRingDrain::Drain(uint32_t limit) {
   const uint64_t written = ring.written.load(std::memory_order_relaxed);
   const uint64_t count =
       std::min<uint64_t>({written - seen_, limit, kRingCapacity});
+  last_count_ = std::min(written - seen_, kMostHits);
   seen_ = written;
   std::vector<uint32_t> slots;
   slots.reserve(count);

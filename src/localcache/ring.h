@@ -47,11 +47,14 @@ class HitRingDrain {
   const Fd& file() const { return file_; }
   // The slots recorded since the last time: the latest `limit` at most.
   std::vector<uint32_t> Drain(uint32_t limit);
+  // How many the client says it had recorded before that: for statistics.
+  uint64_t last_count() const { return last_count_; }
 
  private:
   Fd file_;
   SharedMapping mapping_;
   uint64_t seen_ = 0;
+  uint64_t last_count_ = 0;
 };
 
 }  // namespace morsel

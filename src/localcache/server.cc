@@ -9,11 +9,11 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <set>
 #include <unordered_map>
 
 #include "base/log.h"
 #include "localcache/client_link.h"
-#include "localcache/fetch_pipeline.h"
 #include "localcache/protocol.h"
 #include "net/unix_socket.h"
 
@@ -23,12 +23,14 @@ namespace {
 // Tags of epoll events; clients count from kFirstClient on.
 constexpr uint64_t kStopTag = 0;
 constexpr uint64_t kControlTag = 1;
-constexpr uint64_t kFirstClient = 2;
+constexpr uint64_t kListenerTag = 2;
+constexpr uint64_t kFirstClient = 3;
 // A busy client gives way to the others after so many messages.
 constexpr int kMessagesPerTurn = 16;
-// Rings are drained once in so many requests; each client counts for so many
-// hits a drain at most.
+// Rings are drained once in so many requests, and when nobody asked for so
+// long; each client counts for so many hits a drain at most.
 constexpr uint64_t kRequestsPerDrain = 16;
+constexpr int kDrainMilliseconds = 1000;
 constexpr uint32_t kHitsPerDrain = 1024;
 
 using Link = std::shared_ptr<ClientLink>;
@@ -56,14 +58,17 @@ void SendAnswer(ClientLink& link, uint64_t id, bool owned,
 
 class Server final : public LocalCacheServer {
  public:
-  Server(const ServerOptions& options, ArenaWriter& arena, ChunkSource& origin,
-         Clock& clock, Fd control)
+  Server(const ServerOptions& options, const FetchTiers& tiers,
+         ArenaWriter& arena, LocalCacheMetrics& metrics, Clock& clock,
+         ServerEndpoints& endpoints)
       : options_(options),
         arena_(arena),
+        metrics_(metrics),
         clock_(clock),
-        control_(std::move(control)),
-        pipeline_(options.origin_requests, options.origin_verifies, arena,
-                  origin, clock) {}
+        control_(std::move(endpoints.control)),
+        listener_(std::move(endpoints.listener)),
+        max_starting_(options.max_starting),
+        pipeline_(options.fetch, tiers, arena, metrics, clock) {}
 
   Status Begin(std::vector<Fd> clients) {
     epoll_ = Fd(epoll_create1(EPOLL_CLOEXEC));
@@ -71,20 +76,22 @@ class Server final : public LocalCacheServer {
     if (!epoll_ || !stop_) return ErrnoError(errno, "local cache: epoll");
     RETURN_IF_ERROR(Watch(stop_.get(), kStopTag));
     if (control_) RETURN_IF_ERROR(Watch(control_.get(), kControlTag));
-    for (Fd& client : clients) RETURN_IF_ERROR(AddClient(std::move(client)));
+    if (listener_) RETURN_IF_ERROR(Watch(listener_.get(), kListenerTag));
+    for (Fd& client : clients)
+      RETURN_IF_ERROR(AddClient(std::move(client), PrivateDevice()));
     return Ok();
   }
 
   Status Run() override {
     std::array<epoll_event, 64> events;
-    bool go_on = control_ || !clients_.empty();
-    while (go_on) {
-      const int count =
-          epoll_wait(epoll_.get(), events.data(), events.size(), -1);
+    while (HasUse()) {
+      const int count = epoll_wait(epoll_.get(), events.data(), events.size(),
+                                   clients_.empty() ? -1 : kDrainMilliseconds);
       if (count < 0 && errno != EINTR)
         return ErrnoError(errno, "local cache: epoll_wait");
-      for (int i = 0; i < count && go_on; ++i) go_on = HandleEvent(events[i]);
-      go_on = go_on && (control_ || !clients_.empty());
+      if (count == 0) DrainRings();
+      for (int i = 0; i < count && !stopped_; ++i)
+        stopped_ = !HandleEvent(events[static_cast<size_t>(i)]);
     }
     pipeline_.Drain();
     return Ok();
@@ -98,14 +105,21 @@ class Server final : public LocalCacheServer {
         write(stop_.get(), &one, sizeof(one));
   }
 
-  ServerStats Stats() const override {
-    const FetchStats fetch = pipeline_.Stats();
-    return {requests_,           fetch.origin_gets,
-            fetch.origin_bytes,  fetch.corrupt_chunks,
-            fetch.dropped_slots, bad_messages_};
+  void SetMaxStarting(uint32_t max_starting) override {
+    max_starting_ = max_starting;
   }
 
  private:
+  bool HasUse() const {
+    return !stopped_ && (control_ || listener_ || !clients_.empty());
+  }
+
+  // Whoever comes by the control socket is the guard's own: nobody to share
+  // the origin's slots with.
+  ClientLink::Device PrivateDevice() const {
+    return {"", clock_.Now() - kStartingTime};
+  }
+
   Status Watch(int fd, uint64_t tag) {
     epoll_event event{EPOLLIN, {.u64 = tag}};
     if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) != 0)
@@ -113,12 +127,13 @@ class Server final : public LocalCacheServer {
     return Ok();
   }
 
-  Status AddClient(Fd socket) {
+  Status AddClient(Fd socket, std::optional<ClientLink::Device> device) {
     const uint64_t id = next_client_++;
     const int fd = socket.get();
     auto link = std::make_shared<ClientLink>(
         id, std::move(socket), options_.unread_bytes_per_client,
         [this](const ClientLink& blocked) { WaitForRoom(blocked, true); });
+    if (device.has_value()) link->Admit(*std::move(device));
     RETURN_IF_ERROR(Watch(fd, id));
     clients_.emplace(id, std::move(link));
     return Ok();
@@ -135,6 +150,10 @@ class Server final : public LocalCacheServer {
   bool HandleEvent(const epoll_event& event) {
     if (event.data.u64 == kStopTag) return false;
     if (event.data.u64 == kControlTag) return HandleControl();
+    if (event.data.u64 == kListenerTag) {
+      AcceptClients();
+      return true;
+    }
     const auto it = clients_.find(event.data.u64);
     if (it == clients_.end()) return true;
     const Link link = it->second;
@@ -156,16 +175,33 @@ class Server final : public LocalCacheServer {
     }
     if (!message->has_value()) return true;
     for (Fd& client : (*message)->fds)
-      if (const Status added = AddClient(std::move(client)); !added.ok())
+      if (const Status added = AddClient(std::move(client), PrivateDevice());
+          !added.ok())
         LogWarn("local cache: client refused",
                 {{"error", added.error().message}});
     return true;
+  }
+
+  void AcceptClients() {
+    while (true) {
+      auto socket = TryAccept(listener_.get());
+      if (socket.ok() && !socket->has_value()) return;
+      const Status added = socket.ok()
+                               ? AddClient(std::move(**socket), std::nullopt)
+                               : Status(std::move(socket).error());
+      if (added.ok()) continue;
+      // It comes again with the next event: out of descriptors, mostly.
+      LogWarn("local cache: client refused",
+              {{"error", added.error().message}});
+      return;
+    }
   }
 
   void RemoveClient(const Link& link) {
     (void)epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, link->socket(), nullptr);
     link->Close();
     clients_.erase(link->id());
+    (void)CountStarting();
   }
 
   // False: the client is gone, or is to be cut off.
@@ -181,7 +217,7 @@ class Server final : public LocalCacheServer {
                              ByteSpan(packet_).first((*message)->byte_count))
               : Status(std::move(message).error());
       if (handled.ok()) continue;
-      ++bad_messages_;
+      metrics_.bad_messages.Add();
       LogWarn("local cache client closed",
               {{"client", link->id()}, {"error", handled.error().message}});
       return false;
@@ -199,13 +235,80 @@ class Server final : public LocalCacheServer {
     }
     if (link->welcomed())
       return MakeError(Code::kInvalid, "local cache protocol: greeted twice");
-    if (std::get<HelloMessage>(message).version != kLocalCacheVersion) {
-      link->Send(Encode(WelcomeMessage{}));  // without the descriptors
-      return MakeError(Code::kInvalid,
-                       "local cache protocol: the client is of another "
-                       "version; restart it or the local cache");
+    if (const auto* hello = std::get_if<HelloMessage>(&message))
+      return HandleHello(*link, *hello);
+    if (link->admitted())
+      return MakeError(Code::kInvalid, "local cache protocol: admitted twice");
+    if (auto* admit = std::get_if<AdmitMessage>(&message))
+      return HandleAdmit(*link, std::move(*admit));
+    link->Send(Encode(ReportMessage{kLocalCacheVersion, Report()}));
+    return Ok();
+  }
+
+  Status HandleHello(ClientLink& link, const HelloMessage& hello) {
+    if (!link.admitted())
+      return MakeError(Code::kInvalid, "local cache protocol: not admitted");
+    if (hello.version == kLocalCacheVersion)
+      return link.Welcome(arena_.reader_fd());
+    link.Send(Encode(WelcomeMessage{}));  // without the descriptors
+    return OtherVersion();
+  }
+
+  static Error OtherVersion() {
+    return MakeError(Code::kInvalid,
+                     "local cache protocol: the client is of another version; "
+                     "restart it or the local cache");
+  }
+
+  // Who is refused may stay connected; it is its guard that ends.
+  Status HandleAdmit(ClientLink& link, AdmitMessage admit) {
+    if (admit.version != kLocalCacheVersion) {
+      link.Send(Encode(VerdictMessage{kLocalCacheVersion, OtherVersion()}));
+      return OtherVersion();
     }
-    return link->Welcome(arena_.reader_fd());
+    VerdictMessage verdict;
+    const uint32_t starting = CountStarting();
+    const uint32_t limit = max_starting_;
+    if (admit.starting && limit != 0 && starting >= limit) {
+      metrics_.refused.Add();
+      LogWarn(
+          "start refused",
+          {{"device", admit.device}, {"starting", starting}, {"limit", limit}});
+      verdict.error = MakeError(
+          Code::kExhausted,
+          "refused for load: " + std::to_string(starting) +
+              " devices are starting on this worker already; try again "
+              "later, or raise local_cache.max_starting");
+    } else {
+      link.Admit({std::move(admit.device),
+                  clock_.Now() - std::chrono::milliseconds(admit.age_ms)});
+      (void)CountStarting();
+    }
+    link.Send(Encode(verdict));
+    return Ok();
+  }
+
+  // Devices, not connections: one that has lost its child has two for a while.
+  uint32_t CountStarting() {
+    std::set<std::string_view> devices;
+    int64_t admitted = 0;
+    const auto now = clock_.Now();
+    for (const auto& [id, link] : clients_) {
+      if (!link->admitted()) continue;
+      ++admitted;
+      if (now - link->device().attached < kStartingTime)
+        devices.insert(link->device().name);
+    }
+    metrics_.clients.Set(admitted);
+    metrics_.starting.Set(static_cast<int64_t>(devices.size()));
+    return static_cast<uint32_t>(devices.size());
+  }
+
+  std::string Report() {
+    DrainRings();
+    (void)CountStarting();
+    metrics_.all.Collect();
+    return metrics_.ToJson().Dump();
   }
 
   void HandleGet(const Link& link, GetMessage get) {
@@ -218,33 +321,38 @@ class Server final : public LocalCacheServer {
                             "local cache: too many requests of one client")});
       return;
     }
-    const Deadline deadline =
-        clock_.Now() + std::chrono::milliseconds(get.deadline_ms);
-    pipeline_.Submit(
-        {std::move(get.ref), get.urgency, deadline, owned, get.suspect},
-        [link, id, owned](const FetchAnswer& answer) {
-          SendAnswer(*link, id, owned, answer);
-        });
+    const auto now = clock_.Now();
+    const Deadline deadline = now + std::chrono::milliseconds(get.deadline_ms);
+    pipeline_.Submit({std::move(get.ref), get.urgency, deadline, owned,
+                      get.suspect, link->device().attached},
+                     [this, link, id, owned, now](const FetchAnswer& answer) {
+                       metrics_.wait_seconds.Observe(clock_.Now() - now);
+                       SendAnswer(*link, id, owned, answer);
+                     });
   }
 
   void DrainRings() {
-    for (const auto& [id, link] : clients_)
-      if (link->welcomed())
-        for (const uint32_t slot : link->ring().Drain(kHitsPerDrain))
-          arena_.Touch(slot);
+    for (const auto& [id, link] : clients_) {
+      if (!link->welcomed()) continue;
+      arena_.Touch(link->ring().Drain(kHitsPerDrain));
+      metrics_.arena.hits.Add(link->ring().last_count());
+    }
   }
 
   const ServerOptions options_;
   ArenaWriter& arena_;
+  LocalCacheMetrics& metrics_;
   Clock& clock_;
   const Fd control_;
+  const Fd listener_;
   Fd epoll_;
   Fd stop_;
   uint64_t next_client_ = kFirstClient;
   std::unordered_map<uint64_t, Link> clients_;
   Bytes packet_ = Bytes(kMaxPacket);
-  std::atomic<uint64_t> requests_{0};
-  std::atomic<uint64_t> bad_messages_{0};
+  uint64_t requests_ = 0;
+  bool stopped_ = false;
+  std::atomic<uint32_t> max_starting_;
   // Last, as its threads use the rest.
   FetchPipeline pipeline_;
 };
@@ -266,11 +374,11 @@ Status SendNewClient(int control, const Fd& client) {
 }
 
 Result<std::unique_ptr<LocalCacheServer>> LocalCacheServer::Make(
-    const ServerOptions& options, ArenaWriter& arena, ChunkSource& origin,
-    Clock& clock, Fd control, std::vector<Fd> clients) {
-  auto server = std::make_unique<Server>(options, arena, origin, clock,
-                                         std::move(control));
-  RETURN_IF_ERROR(server->Begin(std::move(clients)));
+    const ServerOptions& options, const FetchTiers& tiers, ArenaWriter& arena,
+    LocalCacheMetrics& metrics, Clock& clock, ServerEndpoints endpoints) {
+  auto server = std::make_unique<Server>(options, tiers, arena, metrics, clock,
+                                         endpoints);
+  RETURN_IF_ERROR(server->Begin(std::move(endpoints.clients)));
   return std::unique_ptr<LocalCacheServer>(std::move(server));
 }
 

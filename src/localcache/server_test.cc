@@ -26,9 +26,10 @@ class Daemon {
       : arena_(Must(ArenaWriter::Open(arena_file, limit))) {
     auto control = Must(MakeSocketPair());
     control_ = std::move(control.first);
-    server_ =
-        Must(LocalCacheServer::Make(options, *arena_, origin, SystemClock(),
-                                    std::move(control.second), {}));
+    ServerEndpoints endpoints{std::move(control.second), {}, {}};
+    server_ = Must(LocalCacheServer::Make(options, {.origin = &origin}, *arena_,
+                                          metrics_, SystemClock(),
+                                          std::move(endpoints)));
     thread_ = std::jthread([this] { EXPECT_TRUE(server_->Run().ok()); });
   }
   ~Daemon() { control_.Close(); }
@@ -45,10 +46,13 @@ class Daemon {
     return Must(LocalCacheSource::Open(Channel()));
   }
   LocalCacheServer& server() { return *server_; }
+  const LocalCacheMetrics& metrics() const { return metrics_; }
   ArenaWriter& arena() { return *arena_; }
 
  private:
   std::unique_ptr<ArenaWriter> arena_;
+  Metrics all_metrics_;
+  LocalCacheMetrics metrics_{all_metrics_};
   Fd control_;
   std::unique_ptr<LocalCacheServer> server_;
   std::jthread thread_;
@@ -124,7 +128,7 @@ TEST(LocalCache, OneFlightServesAllWhoWait) {
 
 TEST(LocalCache, NeverAsksTheOriginForMoreAtOnceThanItMay) {
   ServerOptions options;
-  options.origin_requests = 2;
+  options.fetch.origin_requests = 2;
   TestCache cache(options);
   std::vector<TestChunk> chunks;
   for (uint64_t i = 0; i < 12; ++i) chunks.push_back(cache.AddChunk(i, 4));
@@ -169,7 +173,7 @@ TEST(LocalCache, SaysWhatTheOriginLacksOrHasDamaged) {
   cut.bytes.resize(cut.bytes.size() - 1);
   cache.origin.Add(cut);
   EXPECT_EQ(cache.Read(cut).error().code, Code::kCorrupt);
-  EXPECT_EQ(cache.daemon->server().Stats().corrupt_chunks, 2u);
+  EXPECT_EQ(cache.daemon->metrics().origin.corrupt.value(), 2u);
   EXPECT_EQ(cache.daemon->arena().Stats().chunks, 0u);
 }
 
@@ -182,7 +186,8 @@ TEST(LocalCache, AFlightTriesEachWaitersRoot) {
   std::jthread first([&] { EXPECT_TRUE(cache.Read(elsewhere).ok()); });
   cache.origin.WaitForGets(1);
   std::jthread second([&] { EXPECT_TRUE(cache.Read(chunk).ok()); });
-  while (cache.daemon->server().Stats().requests < 2) std::this_thread::yield();
+  while (cache.daemon->metrics().requests.value() < 2)
+    std::this_thread::yield();
   cache.origin.SetOpen(true);
 }
 
@@ -220,7 +225,7 @@ TEST(LocalCache, ADamagedPageIsReportedDroppedAndFetchedAgain) {
   Damage(cache.file, chunk);
   EXPECT_EQ(Must(cache.Read(chunk)), chunk.bytes);
   EXPECT_EQ(cache.client->Stats().bad_pages, 1u);
-  EXPECT_EQ(cache.daemon->server().Stats().dropped_slots, 1u);
+  EXPECT_EQ(cache.daemon->metrics().arena.corrupt.value(), 1u);
   EXPECT_EQ(cache.origin.gets(), 2);
   // One who asks for the bytes themselves does not get damaged ones either.
   Damage(cache.file, chunk);
@@ -348,7 +353,7 @@ TEST(LocalCache, AHostileClientIsCutOffAndOthersAreServed) {
   ASSERT_TRUE(SendMessage(greeted, Encode(HelloMessage{}), {}, deadline).ok());
   EXPECT_EQ(ReceiveMessage(greeted, buffer, deadline).error().code,
             Code::kUnavailable);
-  EXPECT_EQ(cache.daemon->server().Stats().bad_messages, 5u);
+  EXPECT_EQ(cache.daemon->metrics().bad_messages.value(), 5u);
   EXPECT_EQ(Must(cache.Read(chunk)), chunk.bytes);
 }
 
@@ -441,10 +446,13 @@ TEST(LocalCache, WithoutAControlSocketItEndsWithItsLastClient) {
   const auto arena = Must(ArenaWriter::Open(file, 4 * kMiB));
   MemoryOrigin origin;
   auto pair = Must(MakeSocketPair());
-  std::vector<Fd> clients;
-  clients.push_back(std::move(pair.second));
-  const auto server = Must(LocalCacheServer::Make(
-      {}, *arena, origin, SystemClock(), Fd(), std::move(clients)));
+  ServerEndpoints endpoints;
+  endpoints.clients.push_back(std::move(pair.second));
+  Metrics all_metrics;
+  LocalCacheMetrics metrics(all_metrics);
+  const auto server =
+      Must(LocalCacheServer::Make({}, {.origin = &origin}, *arena, metrics,
+                                  SystemClock(), std::move(endpoints)));
   std::jthread thread([&] { EXPECT_TRUE(server->Run().ok()); });
   {
     LocalCacheChannel channel =

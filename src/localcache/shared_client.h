@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// The way to the shared local cache of a worker, by the path of its socket:
+// for guards, who ask for admission and give the connection to their child
+// (LocalCacheSource::Handshake), and for `morsel stat`.
+//
+// Thread safety: free functions.
+#pragma once
+
+#include <sys/types.h>
+
+#include <string>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/json.h"
+#include "base/result.h"
+#include "localcache/protocol.h"
+
+namespace morsel {
+
+struct AdmittedConnection {
+  Fd socket;
+  pid_t daemon = -1;
+  Fd pidfd;  // readable when that daemon has ended
+};
+
+// kExhausted: refused for load; kUnavailable: no daemon is at `path`; kInvalid:
+// one of another version; kTimeout, kDenied.
+Result<AdmittedConnection> AskForAdmission(const std::string& path,
+                                           const AdmitMessage& message,
+                                           Deadline deadline);
+// What it counts (LocalCacheMetrics::ToJson). Errors as above.
+Result<Json> AskForReport(const std::string& path, Deadline deadline);
+
+}  // namespace morsel

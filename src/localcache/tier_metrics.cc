@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "localcache/tier_metrics.h"
+
+namespace morsel {
+namespace {
+
+const std::string kPrefix = "morsel_local_cache_";
+
+int64_t Microseconds(std::chrono::nanoseconds time) {
+  return std::chrono::duration_cast<std::chrono::microseconds>(time).count();
+}
+
+int64_t Number(const Counter& counter) {
+  return static_cast<int64_t>(counter.value());
+}
+
+Json Percentiles(const Histogram& histogram) {
+  Json json;
+  json["p50_us"] = Microseconds(histogram.Quantile(0.5));
+  json["p99_us"] = Microseconds(histogram.Quantile(0.99));
+  json["p999_us"] = Microseconds(histogram.Quantile(0.999));
+  return json;
+}
+
+}  // namespace
+
+TierMetrics::TierMetrics(Metrics& metrics, const std::string& tier)
+    : name(tier),
+      hits(metrics.MakeCounter(kPrefix + "hits_total",
+                               "Chunks that the tier gave.", {{"tier", tier}})),
+      misses(metrics.MakeCounter(kPrefix + "misses_total",
+                                 "Chunks that the tier did not have.",
+                                 {{"tier", tier}})),
+      bytes(metrics.MakeCounter(kPrefix + "bytes_total",
+                                "Ciphertext that the tier gave.",
+                                {{"tier", tier}})),
+      corrupt(metrics.MakeCounter(
+          kPrefix + "corrupt_total",
+          "Damaged copies that the tier held; none was passed on.",
+          {{"tier", tier}})),
+      errors(metrics.MakeCounter(
+          kPrefix + "errors_total",
+          "Times that the tier did not answer and another way was taken.",
+          {{"tier", tier}})),
+      seconds(metrics.MakeHistogram(kPrefix + "tier_seconds",
+                                    "How long the tier took for a chunk that "
+                                    "it gave.",
+                                    {{"tier", tier}})) {}
+
+Json TierMetrics::ToJson() const {
+  Json json;
+  json["tier"] = name;
+  json["hits"] = Number(hits);
+  json["misses"] = Number(misses);
+  json["bytes"] = Number(bytes);
+  json["corrupt"] = Number(corrupt);
+  json["errors"] = Number(errors);
+  json["latency"] = Percentiles(seconds);
+  return json;
+}
+
+LocalCacheMetrics::LocalCacheMetrics(Metrics& metrics)
+    : all(metrics),
+      arena(metrics, "arena"),
+      flash(metrics, "flash"),
+      zone_cache(metrics, "zone_cache"),
+      origin(metrics, "origin"),
+      requests(metrics.MakeCounter(kPrefix + "requests_total",
+                                   "Chunks that clients asked for.")),
+      raised(metrics.MakeCounter(kPrefix + "raised_total",
+                                 "Queued prefetches that a read joined.")),
+      healed(metrics.MakeCounter(
+          kPrefix + "healed_total",
+          "Chunks damaged in one tier and loaded from a later one.")),
+      refused(metrics.MakeCounter(
+          kPrefix + "refused_starts_total",
+          "Devices that were refused: too many were starting.")),
+      bad_messages(
+          metrics.MakeCounter(kPrefix + "bad_messages_total",
+                              "Clients that were cut off for what they sent.")),
+      wait_seconds(metrics.MakeHistogram(
+          kPrefix + "wait_seconds", "From a client's request to its answer.")),
+      clients(metrics.MakeGauge(kPrefix + "clients", "Connections.")),
+      starting(metrics.MakeGauge(kPrefix + "starting",
+                                 "Devices younger than 30 s.")),
+      queued(metrics.MakeGauge(kPrefix + "queued",
+                               "Chunks that wait for the origin.")),
+      origin_in_flight(metrics.MakeGauge(kPrefix + "origin_in_flight",
+                                         "Requests to the origin.")),
+      arena_bytes(metrics.MakeGauge(kPrefix + "arena_bytes",
+                                    "Memory that the arena takes.")),
+      arena_limit_bytes(metrics.MakeGauge(kPrefix + "arena_limit_bytes",
+                                          "The most that it may take.")),
+      arena_chunks(
+          metrics.MakeGauge(kPrefix + "arena_chunks", "Chunks in the arena.")),
+      arena_evictions(metrics.MakeCounter(kPrefix + "arena_evictions_total",
+                                          "Chunks that made room.")) {}
+
+void LocalCacheMetrics::Show(const ArenaStats& stats) {
+  arena_bytes.Set(static_cast<int64_t>(stats.allocated_bytes));
+  arena_limit_bytes.Set(static_cast<int64_t>(stats.limit_bytes));
+  arena_chunks.Set(static_cast<int64_t>(stats.chunks));
+  arena_evictions.SetTotal(stats.evictions);
+}
+
+Json LocalCacheMetrics::ToJson() const {
+  Json json;
+  Json tiers{Json::Array()};
+  for (const TierMetrics* tier : {&arena, &flash, &zone_cache, &origin})
+    tiers.Append(tier->ToJson());
+  json["tiers"] = tiers;
+  json["requests"] = Number(requests);
+  json["wait"] = Percentiles(wait_seconds);
+  json["raised"] = Number(raised);
+  json["repairs"] = Number(healed);
+  json["refused_starts"] = Number(refused);
+  json["clients"] = clients.value();
+  json["starting"] = starting.value();
+  json["queued"] = queued.value();
+  json["origin_in_flight"] = origin_in_flight.value();
+  json["arena_bytes"] = arena_bytes.value();
+  json["arena_limit_bytes"] = arena_limit_bytes.value();
+  json["arena_chunks"] = arena_chunks.value();
+  json["arena_evictions"] = Number(arena_evictions);
+  return json;
+}
+
+}  // namespace morsel
