@@ -47,9 +47,10 @@ Status DropForeignMounts(const Config& config,
 Result<PrivateMounts> PrivateMounts::Enter(
     const Config& config, const std::vector<std::string>& needed_paths) {
   ASSIGN_OR_RETURN(Fd outside, OpenFile("/proc/self/ns/mnt", O_RDONLY));
+  ASSIGN_OR_RETURN(Fd root, OpenFile("/", O_PATH | O_DIRECTORY));
   if (::unshare(CLONE_NEWNS) != 0)
     return ErrnoError(errno, "make a mount namespace");
-  PrivateMounts mounts(std::move(outside));
+  PrivateMounts mounts(std::move(outside), std::move(root));
   // Slaves: mounts that go outside go in here too, never the other way.
   if (::mount(nullptr, "/", nullptr, MS_REC | MS_SLAVE, nullptr) != 0)
     return ErrnoError(errno, "make the mounts private");
@@ -69,7 +70,10 @@ Status PrivateMounts::Leave() {
   if (::setns(outside_.get(), CLONE_NEWNS) != 0)
     return ErrnoError(errno, "leave the mount namespace");
   outside_.Close();
-  // setns moves us to "/".
+  // setns moves us to the root of the namespace, which is not ours in a chroot.
+  if (::fchdir(root_.get()) != 0 || ::chroot(".") != 0)
+    return ErrnoError(errno, "return to the root after the mount namespace");
+  root_.Close();
   if (!error) std::filesystem::current_path(working_dir, error);
   return Ok();
 }

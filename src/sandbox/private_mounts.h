@@ -27,13 +27,16 @@ class PrivateMounts {
   PrivateMounts& operator=(PrivateMounts&&) noexcept = default;
   ~PrivateMounts();
 
-  // Back to the namespace of before; everything mounted in here goes.
+  // Back to the namespace, root and working directory of before; everything
+  // mounted in here goes.
   Status Leave();
 
  private:
-  explicit PrivateMounts(Fd outside) : outside_(std::move(outside)) {}
+  PrivateMounts(Fd outside, Fd root)
+      : outside_(std::move(outside)), root_(std::move(root)) {}
 
   Fd outside_;  // none: left
+  Fd root_;     // out there
 };
 
 }  // namespace morsel
