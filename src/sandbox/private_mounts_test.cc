@@ -28,6 +28,9 @@ class PrivateMountsTest : public SandboxTest {
     if (::unshare(CLONE_NEWNS) != 0) return 1;
     if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0)
       return 2;
+    // A root must be a mount point, for runc as well.
+    if (::mount(root.c_str(), root.c_str(), nullptr, MS_BIND, nullptr) != 0)
+      return 9;
     for (const std::string folder : {"/proc", "/sys"})
       if (::mount(folder.c_str(), (root + folder).c_str(), nullptr,
                   MS_BIND | MS_REC, nullptr) != 0)
