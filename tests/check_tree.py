@@ -63,7 +63,7 @@ BANNED = [
 ]
 # (header, the only folders that may include it)
 DOORS = [
-    (r"<openssl/", {"crypto"}),
+    (r"<openssl/", {"crypto", "net"}),
     (r"<curl/", {"net"}),
     (r"<pugixml", {"store"}),
     (r"<nlohmann/", {"base"}),

@@ -54,6 +54,20 @@ start() {
   STARTED+=($!)
 }
 
+# start_node LOG [SETTING VALUE...]: a node of the zone cache on a port of its
+# own: NODE_PORT and NODE_PID.
+start_node() {
+  local log=$1 said
+  shift
+  mkfifo "$log.fifo"
+  exec {said}<>"$log.fifo"
+  start "$MORSEL_BIN/morsel-zonecache" --zone_node.listen 127.0.0.1:0 "$@" \
+    >&"$said" 2>"$log.log"
+  NODE_PID=$!
+  read -r -t 60 -u "$said" NODE_PORT || fail "no node: $(cat "$log.log")"
+  NODE_PORT=${NODE_PORT##*:}
+}
+
 # expect_exit CODE COMMAND...: its output is in $WORK/out and $WORK/err.
 expect_exit() {
   local expected=$1 code=0

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 
 #include "base/log.h"
@@ -39,6 +40,13 @@ std::optional<uint64_t> NumberIn(std::string_view text) {
   if (error != std::errc() || end != digits.data() + digits.size())
     return std::nullopt;
   return number;
+}
+
+// Groups of memcached's that this server has nothing to say of.
+bool IsStatsGroup(std::string_view word) {
+  constexpr std::array<std::string_view, 6> kGroups{
+      "settings", "items", "slabs", "sizes", "conns", "detail"};
+  return std::find(kGroups.begin(), kGroups.end(), word) != kGroups.end();
 }
 
 }  // namespace
@@ -300,6 +308,9 @@ void MemcacheCommands::Stats(const Request& request) {
     CacheStats();
   } else if (request.keys[0] == "reset") {
     out_.AddText("RESET\r\n");
+    return;
+  } else if (!IsStatsGroup(request.keys[0])) {
+    out_.AddText("ERROR\r\n");
     return;
   }
   out_.AddText("END\r\n");

@@ -153,6 +153,8 @@ Parsed ParsePlain(Request request, const Words& words) {
     for (const std::string_view word : words) request.keys.emplace_back(word);
     return request;
   }
+  // Any words may stand behind `version`.
+  if (request.verb == Verb::kVersion) return request;
   if (words.size() > 1) return Bad("ERROR\r\n");
   if (request.verb == Verb::kVerbosity && words.empty() && !request.no_reply)
     return Bad("ERROR\r\n");
@@ -225,7 +227,8 @@ std::variant<Request, BadLine> ParseRequestLine(std::string_view line) {
   request.verb = found->verb;
   if (request.verb <= Verb::kGats) return ParseGet(request, words);
   if (request.verb >= Verb::kMetaGet) return ParseMeta(request, words);
-  request.no_reply = TakeNoReply(words);
+  if (request.verb != Verb::kStats && request.verb != Verb::kVersion)
+    request.no_reply = TakeNoReply(words);
   if (request.verb <= Verb::kCas) return ParseStore(request, words);
   if (request.verb <= Verb::kTouch) return ParseKeyed(request, words);
   return ParsePlain(request, words);

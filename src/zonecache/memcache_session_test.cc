@@ -85,6 +85,8 @@ TEST_F(MemcacheSessionTest, TextCommandsAnswerAsMemcachedDoes) {
       {"set e 0 0 0\r\n\r\nget e\r\n", "STORED\r\nVALUE e 0 0\r\n\r\nEND\r\n"},
       {"verbosity 1\r\n", "OK\r\n"},
       {"flush_all\r\nget a\r\n", "OK\r\nEND\r\n"},
+      {"version x y\r\n", "VERSION 1.6.18-morsel\r\n"},
+      {"stats noreply\r\n", "ERROR\r\n"},
       {"get\r\n", "ERROR\r\n"},
       {"hello\r\n", "ERROR\r\n"},
       {"\r\n", "ERROR\r\n"},
