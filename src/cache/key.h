@@ -35,6 +35,6 @@ struct CacheKey {
 template <>
 struct std::hash<morsel::CacheKey> {
   size_t operator()(const morsel::CacheKey& key) const noexcept {
-    return static_cast<size_t>(key.low);
+    return static_cast<size_t>(key.low ^ key.high * 0x9e3779b97f4a7c15);
   }
 };
