@@ -2,10 +2,12 @@
 #include "keys/file_key_service.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <utility>
 #include <vector>
 
@@ -158,6 +160,52 @@ Result<SecretBuffer> ReadSecretFile(const Fd& file, const std::string& path) {
   return exact;
 }
 
+struct KeyFile {
+  Fd file;  // locked against others that add
+  SecretBuffer text;
+  std::vector<NamedKey> keys;
+};
+
+Result<KeyFile> ReadKeyFile(const std::string& path) {
+  Result<Fd> file = OpenFile(path, O_RDONLY | O_NOCTTY);
+  if (!file.ok() && file.error().code == Code::kNotFound)
+    return MakeError(Code::kDenied,
+                     "there is no key file " + path +
+                         "; 'morsel keys create' makes one, --key-file names "
+                         "another");
+  if (!file.ok()) return std::move(file).error().Wrap("key file");
+  RETURN_IF_ERROR(CheckAccess(*file, path));
+  KeyFile read;
+  read.file = std::move(file).value();
+  ASSIGN_OR_RETURN(read.text, ReadSecretFile(read.file, path));
+  ASSIGN_OR_RETURN(read.keys, ParseKeys(AsText(read.text.bytes()), path));
+  return read;
+}
+
+// The file, with a lock that others who add wait for. Adding replaces the
+// file, so who gets the lock looks again which file has the name.
+Result<KeyFile> LockKeyFile(const std::string& path) {
+  while (true) {
+    ASSIGN_OR_RETURN(KeyFile read, ReadKeyFile(path));
+    while (::flock(read.file.get(), LOCK_EX) != 0)
+      if (errno != EINTR) return ErrnoError(errno, "lock " + path);
+    struct stat locked;
+    struct stat named;
+    if (::fstat(read.file.get(), &locked) == 0 &&
+        ::stat(path.c_str(), &named) == 0 && locked.st_ino == named.st_ino &&
+        locked.st_dev == named.st_dev)
+      return read;
+  }
+}
+
+std::string KeyLine(const SecretKey& key) {
+  return std::string(kLinePrefix) + ToHex(key.bytes()) + "\n";
+}
+
+void WipeText(std::string& text) {
+  Wipe(std::as_writable_bytes(std::span(text.data(), text.size())));
+}
+
 // A key that is lost in a power cut takes with it all that it wrapped.
 Status SyncFolderOf(const std::string& path) {
   const size_t slash = path.rfind('/');
@@ -173,29 +221,19 @@ Status SyncFolderOf(const std::string& path) {
 
 Result<std::unique_ptr<KeyService>> FileKeyService::Open(
     const std::string& path) {
-  Result<Fd> file = OpenFile(path, O_RDONLY | O_NOCTTY);
-  if (!file.ok() && file.error().code == Code::kNotFound)
-    return MakeError(Code::kDenied,
-                     "there is no key file " + path +
-                         "; 'morsel keys create' makes one, --key-file names "
-                         "another");
-  if (!file.ok()) return std::move(file).error().Wrap("key file");
-  RETURN_IF_ERROR(CheckAccess(*file, path));
-  ASSIGN_OR_RETURN(const SecretBuffer text, ReadSecretFile(*file, path));
-  ASSIGN_OR_RETURN(std::vector<NamedKey> keys,
-                   ParseKeys(AsText(text.bytes()), path));
+  ASSIGN_OR_RETURN(KeyFile read, ReadKeyFile(path));
   return std::unique_ptr<KeyService>(
-      std::make_unique<FileKeys>(path, std::move(keys)));
+      std::make_unique<FileKeys>(path, std::move(read.keys)));
 }
 
 Status FileKeyService::Create(const std::string& path, Random& random) {
   const SecretKey key = SecretKey::Generate(random);
-  std::string text = std::string(kLinePrefix) + ToHex(key.bytes()) + "\n";
+  std::string text = KeyLine(key);
   // A name of its own first, then a hard link, which fails if the file is
   // there: two that create at once end with one whole file.
   const std::string temporary = path + ".new-" + RandomHex(random, 8);
   const Status written = WriteFileAtomically(temporary, AsBytes(text), 0600);
-  Wipe(std::as_writable_bytes(std::span(text.data(), text.size())));
+  WipeText(text);
   RETURN_IF_ERROR_AS(written, "make the key file " + path);
   const int linked = ::link(temporary.c_str(), path.c_str());
   const int reason = errno;
@@ -206,6 +244,32 @@ Status FileKeyService::Create(const std::string& path, Random& random) {
                                         " is there already; it was not "
                                         "touched");
   return ErrnoError(reason, "make the key file " + path);
+}
+
+Result<std::string> FileKeyService::Add(const std::string& path,
+                                        Random& random) {
+  ASSIGN_OR_RETURN(const KeyFile old, LockKeyFile(path));
+  const SecretKey key = SecretKey::Generate(random);
+  std::string line = KeyLine(key);
+  const std::string_view text = AsText(old.text.bytes());
+  SecretBuffer longer(text.size() + 1 + line.size());
+  const MutableByteSpan out = longer.mutable_bytes();
+  auto end = std::copy_n(old.text.bytes().begin(), text.size(), out.begin());
+  if (!text.ends_with('\n')) *end++ = std::byte{'\n'};
+  const ByteSpan added = AsBytes(line);
+  end = std::copy(added.begin(), added.end(), end);
+  const Status written = WriteFileAtomically(
+      path, longer.bytes().first(static_cast<size_t>(end - out.begin())), 0600);
+  WipeText(line);
+  RETURN_IF_ERROR_AS(written, "add a key to " + path);
+  return IdOf(key);
+}
+
+Result<std::vector<std::string>> FileKeyService::List(const std::string& path) {
+  ASSIGN_OR_RETURN(const KeyFile read, ReadKeyFile(path));
+  std::vector<std::string> ids;
+  for (const NamedKey& key : read.keys) ids.push_back(key.id);
+  return ids;
 }
 
 }  // namespace morsel

@@ -16,6 +16,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/random.h"
 #include "base/result.h"
@@ -31,6 +32,11 @@ class FileKeyService {
   static Result<std::unique_ptr<KeyService>> Open(const std::string& path);
   // Makes `path` (0600) with one new key, whole or not at all. kExists.
   static Status Create(const std::string& path, Random& random);
+  // Adds a new key, whole or not at all: from the next opening on it wraps.
+  // Gives its id. Errors as Open.
+  static Result<std::string> Add(const std::string& path, Random& random);
+  // The ids of the keys in the file; the last one wraps. Errors as Open.
+  static Result<std::vector<std::string>> List(const std::string& path);
 };
 
 }  // namespace morsel

@@ -6,6 +6,7 @@
 
 #include <filesystem>
 #include <sstream>
+#include <thread>
 
 #include "base/fd.h"
 
@@ -134,6 +135,36 @@ TEST_F(FileKeyServiceTest, NamesWhatIsWrongWithTheFile) {
   EXPECT_NE(opened.error().message.find("line 2"), std::string::npos);
   WriteText("morsel-key-1 " + std::string(64, 'a') + "\n", 0640);
   EXPECT_EQ(OpenCode(), Code::kDenied);
+}
+
+TEST_F(FileKeyServiceTest, AnAddedKeyWrapsAndTheOldOnesStillUnwrap) {
+  const auto before = MakeKeys(path_);
+  const WrappedKey old = before->Generate("c")->wrapped;
+  const std::string id = FileKeyService::Add(path_, SystemRandom()).value();
+  const auto after = FileKeyService::Open(path_).value();
+  EXPECT_EQ(after->KeyId(), id);
+  EXPECT_EQ(FileKeyService::List(path_).value(),
+            (std::vector<std::string>{before->KeyId(), id}));
+  EXPECT_TRUE(after->Unwrap(old, "c").ok());
+  EXPECT_EQ(before->Unwrap(after->Generate("c")->wrapped, "c").error().code,
+            Code::kDenied);
+  struct stat info;
+  ASSERT_EQ(::stat(path_.c_str(), &info), 0);
+  EXPECT_EQ(info.st_mode & 0777, 0600u);
+}
+
+TEST_F(FileKeyServiceTest, KeysThatAreAddedAtOnceAreAllKept) {
+  MakeKeys(path_);
+  {
+    std::vector<std::jthread> threads;
+    for (int i = 0; i < 8; ++i)
+      threads.emplace_back([&] {
+        EXPECT_TRUE(FileKeyService::Add(path_, SystemRandom()).ok());
+      });
+  }
+  EXPECT_EQ(FileKeyService::List(path_)->size(), 9u);
+  EXPECT_EQ(FileKeyService::Add(path_ + "2", SystemRandom()).error().code,
+            Code::kDenied);
 }
 
 }  // namespace

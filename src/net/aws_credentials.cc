@@ -263,6 +263,13 @@ std::unique_ptr<AwsCredentialSource> MakeAwsCredentialSource(
   return std::make_unique<CredentialChain>(std::move(options));
 }
 
+std::string AwsRegion(const std::string& region) {
+  if (!region.empty()) return region;
+  for (const char* variable : {"AWS_REGION", "AWS_DEFAULT_REGION"})
+    if (const auto value = ProcessEnvironment(variable)) return *value;
+  return "us-east-1";
+}
+
 Result<std::optional<AwsCredentials>> ParseAwsProfile(
     std::string_view text, std::string_view section, const std::string& where) {
   AwsCredentials found;

@@ -58,6 +58,9 @@ struct AwsCredentialOptions {
 std::unique_ptr<AwsCredentialSource> MakeAwsCredentialSource(
     AwsCredentialOptions options);
 
+// `region`, or if that is empty AWS_REGION, AWS_DEFAULT_REGION, "us-east-1".
+std::string AwsRegion(const std::string& region);
+
 // The section of an ini file in AWS's form as one credential set; no value if
 // it has no such section. `where` names the file in errors. kInvalid.
 Result<std::optional<AwsCredentials>> ParseAwsProfile(std::string_view text,

@@ -6,6 +6,7 @@
 #include <map>
 #include <optional>
 
+#include "net/aws_credentials.h"
 #include "net/http_client.h"
 #include "store/object_store.h"
 
@@ -188,11 +189,7 @@ std::string OriginAddress(const Config& config) {
       return;
     query += "&" + name + "=" + UriEncode(value, true);
   };
-  std::string region = config.Text("s3.region");
-  for (const char* variable : {"AWS_REGION", "AWS_DEFAULT_REGION"})
-    if (const char* value = std::getenv(variable); region.empty() && value)
-      region = value;
-  add("region", region);
+  add("region", AwsRegion(config.Text("s3.region")));
   for (const char* name : {"endpoint", "style", "ca_file", "profile", "timeout",
                            "connections", "multipart_bytes"})
     add(name, config.Text("s3." + std::string(name)));
