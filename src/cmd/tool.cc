@@ -12,6 +12,7 @@
 #include "base/progress.h"
 #include "base/random.h"
 #include "keys/file_key_service.h"
+#include "keys/open_key_service.h"
 #include "store/open_store.h"
 #include "store/s3_address.h"
 
@@ -73,8 +74,8 @@ Result<Origin*> Tool::OpenOrigin(bool writing) {
 Result<KeyService*> Tool::Keys() {
   if (keys_ != nullptr) return keys_.get();
   CHECK(origin_ != nullptr);
-  if (writing_) RETURN_IF_ERROR(MakeFirstKey());
-  ASSIGN_OR_RETURN(keys_, FileKeyService::Open(KeyPath()));
+  if (writing_ && UsesKeyFile(config_)) RETURN_IF_ERROR(MakeFirstKey());
+  ASSIGN_OR_RETURN(keys_, OpenKeyService(config_, KeyPath()));
   return keys_.get();
 }
 

@@ -36,6 +36,8 @@ class Tool {
   // Requires: OpenOrigin was called before. kDenied: the key file is missing
   // (says how to make one), or others can read it.
   Result<KeyService*> Keys();
+  // The store of the origin that OpenOrigin opened.
+  ObjectStore& Store() { return *store_; }
 
   // The key file in use, whether or not it is there.
   std::string KeyPath() const;

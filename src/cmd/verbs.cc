@@ -301,13 +301,31 @@ VerbSpec RootsVerb() {
 VerbSpec KeysVerb() {
   return {
       .name = "keys",
-      .summary = "show the id of the key, or make a key file",
+      .summary = "list, make, add or rotate keys",
       .description =
-          "Shows the id of the key in use. 'morsel keys create' "
-          "makes the key file (0600) that --key-file names.",
-      .arguments = {{.name = "ACTION", .help = "create", .required = false}},
-      .options = {},
-      .examples = {},
+          "Lists the keys in use; the last one wraps what is new. 'create' "
+          "makes the key file (0600) that --key-file names; 'add' adds a new "
+          "key to it, which wraps from then on while the old ones still open "
+          "what they wrapped.\n\n"
+          "'rotate' wraps anew, by the present key, what older keys wrapped: "
+          "the records of the images, the salts of the roots, and the named "
+          "overlays of this machine; no manifest and no chunk is touched. With "
+          "OLD_KEY_FILE it also takes over what "
+          "the keys of that file wrapped. When it is through, the old keys may "
+          "be destroyed. With --key-file naming a file without a key, all that "
+          "it wrapped is locked, and nothing else.",
+      .arguments = {{.name = "ACTION",
+                     .help = "list, create, add or rotate",
+                     .required = false},
+                    {.name = "OLD_KEY_FILE",
+                     .help = "the key file to rotate from",
+                     .required = false,
+                     .complete = "file"}},
+      .options = {{.name = "all",
+                   .help = "rotate: also what the present key wrapped, as "
+                           "after an alias of KMS was moved"}},
+      .examples = {{"morsel keys add && morsel keys rotate",
+                    "Changes the key of all images."}},
       .run = RunKeys};
 }
 

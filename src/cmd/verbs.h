@@ -30,9 +30,11 @@ Result<int> RunRun(Tool& tool, const Arguments& arguments);
 Result<int> RunStat(Tool& tool, const Arguments& arguments);
 Result<int> RunTop(Tool& tool, const Arguments& arguments);
 
+// verbs_keys.cc
+Result<int> RunKeys(Tool& tool, const Arguments& arguments);
+
 // verbs_admin.cc
 Result<int> RunRoots(Tool& tool, const Arguments& arguments);
-Result<int> RunKeys(Tool& tool, const Arguments& arguments);
 Result<int> RunDoctor(Tool& tool, const Arguments& arguments);
 Result<int> RunCompletion(Tool& tool, const Arguments& arguments);
 Result<int> RunMan(Tool& tool, const Arguments& arguments);

@@ -65,22 +65,6 @@ Result<int> RunRoots(Tool& tool, const Arguments& arguments) {
   return UsageError("roots", "'" + action + "' is no action; there is 'admit'");
 }
 
-Result<int> RunKeys(Tool& tool, const Arguments& arguments) {
-  const std::string action = arguments.Get("ACTION");
-  if (!action.empty() && action != "create")
-    return UsageError("keys",
-                      "'" + action + "' is no action; there is 'create'");
-  const std::string path = tool.KeyPath();
-  if (action == "create") RETURN_IF_ERROR(CreateKeyFile(path));
-  ASSIGN_OR_RETURN(const std::unique_ptr<KeyService> keys,
-                   FileKeyService::Open(path));
-  Json json;
-  json["file"] = path;
-  json["key_id"] = keys->KeyId();
-  tool.Print(json, keys->KeyId(), keys->KeyId() + "  " + path + "\n");
-  return 0;
-}
-
 namespace {
 
 // One row of the doctor's report.

@@ -6,6 +6,8 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <filesystem>
+#include <system_error>
 
 #include "base/json.h"
 #include "crypto/cipher.h"
@@ -53,17 +55,30 @@ SecretBuffer XtsKey(const SecretKey& key) {
   return xts;
 }
 
-Result<SecretKey> MakeMeta(const std::string& file, const std::string& context,
-                           const std::string& manifest_id, KeyService& keys) {
-  SecretKey key = SecretKey::Generate(SystemRandom());
-  ASSIGN_OR_RETURN(const WrappedKey wrapped, keys.Wrap(key, context));
+Status WriteMeta(const std::string& file, const std::string& manifest_id,
+                 const WrappedKey& wrapped) {
   Json meta;
   meta["manifest_id"] = manifest_id;
   meta["key"]["key_id"] = wrapped.key_id;
   meta["key"]["blob_hex"] = wrapped.blob_hex;
-  RETURN_IF_ERROR(
-      WriteFileAtomically(file, AsBytes(meta.Dump(2) + "\n"), 0600));
-  return key;
+  return WriteFileAtomically(file, AsBytes(meta.Dump(2) + "\n"), 0600);
+}
+
+Result<SecretKey> MakeMeta(const std::string& file, const std::string& context,
+                           const std::string& manifest_id, KeyService& keys) {
+  ASSIGN_OR_RETURN(GeneratedKey made, keys.Generate(context));
+  RETURN_IF_ERROR(WriteMeta(file, manifest_id, made.wrapped));
+  return std::move(made.key);
+}
+
+Result<WrappedKey> WrappedKeyOf(const Json& meta) {
+  const Json* wrapped = meta.Find("key");
+  if (wrapped == nullptr)
+    return MakeError(Code::kInvalid, "member key: missing");
+  WrappedKey blob;
+  ASSIGN_OR_RETURN(blob.key_id, wrapped->GetString("key_id"));
+  ASSIGN_OR_RETURN(blob.blob_hex, wrapped->GetString("blob_hex"));
+  return blob;
 }
 
 Result<SecretKey> OpenMeta(const std::string& text, const std::string& name,
@@ -77,19 +92,46 @@ Result<SecretKey> OpenMeta(const std::string& text, const std::string& name,
                                          ", not on " + manifest_id +
                                          "; name that one exactly (NAME@" +
                                          base + "), or take another overlay");
-  const Json* wrapped = meta.Find("key");
-  if (wrapped == nullptr)
-    return MakeError(Code::kInvalid, "member key: missing");
-  WrappedKey blob;
-  ASSIGN_OR_RETURN(blob.key_id, wrapped->GetString("key_id"));
-  ASSIGN_OR_RETURN(blob.blob_hex, wrapped->GetString("blob_hex"));
-  return keys.Unwrap(blob, context);
+  ASSIGN_OR_RETURN(const WrappedKey wrapped, WrappedKeyOf(meta));
+  return keys.Unwrap(wrapped, context);
+}
+
+// True if it was wrapped anew. A device that uses the overlay has its key.
+Result<bool> RotateOne(const std::string& file, const std::string& context,
+                       KeyService& keys) {
+  ASSIGN_OR_RETURN(const Bytes bytes, ReadWholeFile(file, kMaxMetaBytes));
+  ASSIGN_OR_RETURN(const Json meta, Json::Parse(AsText(bytes)));
+  ASSIGN_OR_RETURN(const std::string manifest, meta.GetString("manifest_id"));
+  ASSIGN_OR_RETURN(const WrappedKey old, WrappedKeyOf(meta));
+  if (old.key_id == keys.KeyId()) return false;
+  const Result<SecretKey> key = keys.Unwrap(old, context);
+  if (!key.ok() && key.error().code == Code::kDenied) return false;
+  if (!key.ok()) return key.error();
+  ASSIGN_OR_RETURN(const WrappedKey fresh, keys.Wrap(*key, context));
+  RETURN_IF_ERROR(WriteMeta(file, manifest, fresh));
+  return true;
 }
 
 }  // namespace
 
 std::string OverlaysDir(const Config& config) {
   return config.StateDir() + "/overlays";
+}
+
+Result<uint64_t> RotateOverlayKeys(const Config& config, KeyService& keys) {
+  uint64_t count = 0;
+  std::error_code error;
+  std::filesystem::directory_iterator folder(OverlaysDir(config), error);
+  for (; !error && folder != std::filesystem::directory_iterator();
+       folder.increment(error)) {
+    const std::string file = folder->path().string() + "/meta.json";
+    const Result<bool> rotated =
+        RotateOne(file, "overlay:" + folder->path().filename().string(), keys);
+    if (!rotated.ok() && rotated.error().code == Code::kNotFound) continue;
+    if (!rotated.ok()) return Error(rotated.error()).Wrap(file);
+    count += *rotated;
+  }
+  return count;
 }
 
 Result<NamedOverlay> TakeNamedOverlay(const Config& config,

@@ -39,6 +39,10 @@ Result<NamedOverlay> TakeNamedOverlay(const Config& config,
                                       const std::string& manifest_id,
                                       KeyService& keys);
 
+// Wraps anew, by the present key, the overlay keys of this machine that older
+// keys of `keys` wrapped; in use or not. How many. Those of other keys stay.
+Result<uint64_t> RotateOverlayKeys(const Config& config, KeyService& keys);
+
 std::string OverlaysDir(const Config& config);
 
 }  // namespace morsel
