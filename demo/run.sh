@@ -1,13 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# ./dev demo [IMAGE] [--keep] [-- COMMAND...]
+# ./dev demo [IMAGE] [--origin s3] [--keep] [-- COMMAND...]
 #
 # Converts an image, runs a program in it on demand with cold caches, and prints
 # what that took, beside unpacking the same image and running the same program.
 # IMAGE is a name of tests/images/build.sh (default: python, three layers, about
 # 300 MB) or anything that skopeo can copy: docker://debian:12, oci:DIR:TAG,
 # docker-archive:FILE. State lies in build/demo, and is removed at the end
-# unless --keep is given.
+# unless --keep is given. With `--origin s3` the image is kept in a bucket of a
+# Ceph RGW that is started for the demo and ended with it.
 set -euo pipefail
 
 : "${MORSEL_BIN:?the folder of the release programs; ./dev demo sets it}"
@@ -15,6 +16,7 @@ HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 STATE=$HERE/build/demo
 NAME=demo/image:latest
 KEEP=
+ORIGIN=
 SOURCE=python
 COMMAND=()
 
@@ -31,6 +33,10 @@ clean_up() {
   local code=$?
   set +e
   runc delete -f "morsel-demo-$$" >/dev/null 2>&1
+  if [[ -n $ORIGIN ]]; then
+    # The service lives in memory: nothing of it can be kept.
+    bash "$HERE/tests/rgw.sh" down "$STATE/rgw"
+  fi
   if [[ -z $KEEP ]]; then
     # What a run that was interrupted has left: the agent, mounts, loop devices.
     [[ -x $MORSEL_BIN/morsel ]] && morsel doctor -q >/dev/null 2>&1
@@ -47,6 +53,11 @@ read_arguments() {
   while (($#)); do
     case $1 in
       --keep) KEEP=1 ;;
+      --origin)
+        [[ ${2:-} == s3 ]] || die "--origin takes s3"
+        ORIGIN=s3
+        shift
+        ;;
       --)
         shift
         COMMAND=("$@")
@@ -82,6 +93,17 @@ fetch_image() {
       esac
       ;;
   esac
+}
+
+start_s3() {
+  say "starting Ceph RGW, an S3 service"
+  bash "$HERE/tests/rgw.sh" up "$STATE/rgw"
+  set -a
+  # shellcheck disable=SC1091
+  . "$STATE/rgw/env"
+  set +a
+  export MORSEL_ORIGIN=s3://$MORSEL_TEST_BUCKET/demo
+  echo "origin: $MORSEL_ORIGIN at $MORSEL_S3_ENDPOINT"
 }
 
 set_command() { ((${#COMMAND[@]})) || COMMAND=("$@"); }
@@ -185,6 +207,7 @@ main() {
   trap clean_up EXIT
   trap 'exit 130' INT
   trap 'exit 143' TERM HUP
+  [[ -z $ORIGIN ]] || start_s3
   fetch_image
   convert_image
   run_on_demand
