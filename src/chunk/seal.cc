@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "chunk/seal.h"
 
+#include <array>
+
 #include "base/check.h"
 #include "crypto/cipher.h"
 #include "crypto/hash.h"
@@ -9,8 +11,24 @@ namespace morsel {
 namespace {
 
 constexpr std::string_view kKeyLabel = "morsel-chunk-key-1";
+constexpr std::string_view kVariantLabel = "morsel-salt-variant-1";
 
 }  // namespace
+
+SecretKey VariantSalt(const SecretKey& salt, uint32_t variant) {
+  std::array<std::byte, sizeof(variant)> number;
+  StoreLe<uint32_t>(number.data(), variant);
+  Digest derived = HmacSha256(salt.bytes(), {AsBytes(kVariantLabel), number});
+  SecretKey key{derived};
+  Wipe(derived);
+  return key;
+}
+
+SealedChunk ResealChunk(const SealedChunk& sealed, const SecretKey& salt,
+                        std::string_view root_id, MutableByteSpan ciphertext) {
+  AesCtrXor(sealed.key.bytes(), 0, ciphertext, ciphertext);
+  return SealChunk(salt, root_id, ciphertext);
+}
 
 SealedChunk SealChunk(const SecretKey& salt, std::string_view root_id,
                       MutableByteSpan plaintext) {

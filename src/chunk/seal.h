@@ -25,9 +25,18 @@ struct SealedChunk {
   SecretKey key;
 };
 
+// The salt number `variant` of a root for chunks that are popular
+// (origin/popular.h): HMAC-SHA256(salt, "morsel-salt-variant-1" || variant as
+// 32 bits, little endian).
+SecretKey VariantSalt(const SecretKey& salt, uint32_t variant);
+
 // Encrypts `plaintext` in place. Requires: whole pages, 1 to kPagesPerChunk.
 SealedChunk SealChunk(const SecretKey& salt, std::string_view root_id,
                       MutableByteSpan plaintext);
+
+// Seals anew, with another salt, what SealChunk has made of a plaintext.
+SealedChunk ResealChunk(const SealedChunk& sealed, const SecretKey& salt,
+                        std::string_view root_id, MutableByteSpan ciphertext);
 
 // The stored length of a chunk: up to its last page that is not zero, 0 if
 // there is none. Requires: whole pages.

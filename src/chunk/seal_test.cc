@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "base/fd.h"
 #include "crypto/cipher.h"
 
@@ -77,6 +79,25 @@ TEST(StoredLengthTest, EndsAtTheLastPageThatIsNotZero) {
     marked[at] = std::byte{1};
     EXPECT_EQ(StoredLength(marked), RoundUp(at + 1, kPageSize)) << at;
   }
+}
+
+TEST(SealTest, AVariantOfTheSaltGivesOtherChunksOfTheSamePlaintext) {
+  const Bytes plain(2 * kPageSize, std::byte{7});
+  Bytes bytes = plain;
+  const SealedChunk first = SealChunk(Salt(1), "r1", bytes);
+  std::set<ChunkName> names = {first.name};
+  SealedChunk sealed{.name = first.name, .key = first.key.Clone()};
+  for (uint32_t variant = 0; variant < 4; ++variant) {
+    sealed = ResealChunk(sealed, VariantSalt(Salt(1), variant), "r1", bytes);
+    names.insert(sealed.name);
+    EXPECT_TRUE(sealed.name.Matches(bytes));
+    Bytes opened(bytes.size());
+    AesCtrXor(sealed.key.bytes(), 0, bytes, opened);
+    EXPECT_TRUE(opened == plain);
+  }
+  EXPECT_EQ(names.size(), 5u);
+  Bytes again = plain;
+  EXPECT_EQ(SealChunk(VariantSalt(Salt(1), 3), "r1", again).name, sealed.name);
 }
 
 }  // namespace

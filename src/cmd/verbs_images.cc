@@ -4,7 +4,6 @@
 #include "base/fd.h"
 #include "base/parallel.h"
 #include "base/progress.h"
-#include "base/random.h"
 #include "cmd/verbs.h"
 #include "image/convert.h"
 #include "origin/verify.h"
@@ -23,6 +22,7 @@ Json ToJson(const ConvertReport& report) {
   json["stored_bytes"] = report.stored_bytes;
   json["new_chunk_count"] = report.new_chunk_count;
   json["new_bytes"] = report.new_bytes;
+  json["resealed_chunk_count"] = report.resealed_chunk_count;
   json["file_bytes"] = report.file_bytes;
   json["entry_count"] = report.entry_count;
   json["warnings"] = Json(report.warnings);
@@ -43,6 +43,8 @@ Result<ConvertRequest> MakeRequest(const Config& config,
                                    const std::string& source,
                                    const std::string& platform) {
   ConvertRequest request{.source = source, .platform = platform, .name = {}};
+  request.placement = config.Text("convert.placement");
+  request.tenant = config.Text("convert.tenant");
   request.spool_dir = config.StateDir() + "/spool";
   RETURN_IF_ERROR(MakeDirectories(request.spool_dir, 0700));
   const auto threads = static_cast<size_t>(config.Integer("convert.threads"));
@@ -67,10 +69,9 @@ Result<ImageName> ConvertSource(Tool& tool, const std::string& source,
   ASSIGN_OR_RETURN(Origin* const origin, tool.OpenOrigin(/*writing=*/true));
   ASSIGN_OR_RETURN(KeyService* const keys, tool.Keys());
   Progress progress(SystemClock(), tool.draws_progress());
-  ASSIGN_OR_RETURN_AS(const ConvertReport done,
-                      ConvertImage(request, {*origin, *keys, SystemClock(),
-                                             SystemRandom(), progress}),
-                      source);
+  ASSIGN_OR_RETURN_AS(
+      const ConvertReport done,
+      ConvertImage(request, {*origin, *keys, SystemClock(), progress}), source);
   progress.End();
   for (const std::string& warning : done.warnings)
     std::fprintf(stderr, "morsel: warning: %s\n", warning.c_str());

@@ -78,20 +78,21 @@ std::optional<std::string> FindPublished(const ConvertContext& context,
 Result<std::string> Publish(const ConvertContext& context,
                             const ImageName& name, const FlatImage& flat,
                             const WritableRoot& root, UploadedChunks uploaded) {
-  const SecretKey data_key = SecretKey::Generate(context.random);
   // The context of a wrapping is the repository: tags may move within it.
-  ASSIGN_OR_RETURN(const WrappedKey wrapped,
-                   context.keys.Wrap(data_key, name.repository));
-  const ManifestContents contents = {.virtual_size = flat.ext4->size_bytes(),
-                                     .root_of_birth = root.id,
-                                     .salt_id = root.salt_id,
-                                     .chunks = std::move(uploaded.chunks),
-                                     .keys = std::move(uploaded.keys),
-                                     .config = flat.config};
+  ASSIGN_OR_RETURN(const GeneratedKey data_key,
+                   context.keys.Generate(name.repository));
+  const ManifestContents contents = {
+      .virtual_size = flat.ext4->size_bytes(),
+      .root_of_birth = root.id,
+      .salt_id = root.salt_id,
+      .popular_version = uploaded.popular_version,
+      .chunks = std::move(uploaded.chunks),
+      .keys = std::move(uploaded.keys),
+      .config = flat.config};
   ASSIGN_OR_RETURN(const Manifest manifest,
-                   Manifest::Parse(EncodeManifest(contents, data_key)));
-  RETURN_IF_ERROR(context.origin.PublishManifest(root.id, manifest,
-                                                 name.repository, wrapped));
+                   Manifest::Parse(EncodeManifest(contents, data_key.key)));
+  RETURN_IF_ERROR(context.origin.PublishManifest(
+      root.id, manifest, name.repository, data_key.wrapped));
   RETURN_IF_ERROR(context.origin.PublishPointer(
       name, {.image_digest = flat.digest,
              .manifest_id = manifest.id(),
@@ -112,6 +113,7 @@ ConvertReport MakeReport(const ImageName& name, const FlatImage& flat,
     report.stored_bytes += chunk.stored_length;
   report.new_chunk_count = uploaded.new_chunk_count;
   report.new_bytes = uploaded.new_bytes;
+  report.resealed_chunk_count = uploaded.resealed_count;
   report.file_bytes = flat.file_bytes;
   report.entry_count = flat.entry_count;
   report.warnings = flat.warnings;
@@ -151,16 +153,27 @@ Result<ConvertReport> ConvertImage(const ConvertRequest& request,
                                    const ConvertContext& context) {
   const FlattenOptions options = OptionsOf(request);
   // Asked first: a key that may not convert is found before the work.
-  ASSIGN_OR_RETURN(const WritableRoot root,
-                   context.origin.OpenActiveRoot(context.keys));
+  RootChoice choice{
+      .placement = request.placement, .tenant = request.tenant, .affinity = {}};
+  ASSIGN_OR_RETURN(WritableRoot root,
+                   context.origin.OpenActiveRoot(context.keys, choice));
   ASSIGN_OR_RETURN(const FlatImage flat,
                    FlattenImage(options, context.progress));
+  choice.affinity = flat.lowest_diff_id;
+  if (!root.is_only_choice) {
+    ASSIGN_OR_RETURN(root, context.origin.OpenActiveRoot(context.keys, choice));
+  }
   ASSIGN_OR_RETURN(const ImageName name, NameOf(request, flat.suggested_name));
+  ASSIGN_OR_RETURN(const PopularList popular,
+                   context.origin.ReadPopular(root.id));
   ASSIGN_OR_RETURN(
       UploadedChunks uploaded,
       UploadChunks(*flat.ext4, *flat.spool, root, context.origin,
-                   {.concurrency = options.thread_count + kWaitingUploads},
+                   {.repository = name.repository,
+                    .popular = popular,
+                    .concurrency = options.thread_count + kWaitingUploads},
                    context.progress));
+  uploaded.popular_version = popular.version;
   ConvertReport report = MakeReport(name, flat, root, uploaded);
   if (std::optional<std::string> published =
           FindPublished(context, name, flat, root, uploaded)) {

@@ -18,7 +18,6 @@
 
 #include "base/clock.h"
 #include "base/progress.h"
-#include "base/random.h"
 #include "base/result.h"
 #include "keys/key_service.h"
 #include "origin/origin.h"
@@ -31,6 +30,8 @@ struct ConvertRequest {
   std::string platform;  // "linux/arm64[/v8]"; "": of this machine
   // Empty repository: the name that the source has (tag, or path).
   ImageName name;
+  std::string placement;    // label of the root to write to
+  std::string tenant;       // class of tenants that the root is for
   std::string spool_dir;    // room for the unpacked image; a private folder in
                             // it is made, and gone afterwards
   size_t thread_count = 1;  // that read, hash and seal
@@ -46,7 +47,8 @@ struct ConvertReport {
   uint64_t stored_bytes = 0;
   uint64_t new_chunk_count = 0;  // not in the root before
   uint64_t new_bytes = 0;
-  uint64_t file_bytes = 0;  // visible regular files' content
+  uint64_t resealed_chunk_count = 0;  // popular ones
+  uint64_t file_bytes = 0;            // visible regular files' content
   uint64_t entry_count = 0;
   std::vector<std::string> warnings;  // e.g. times that were clamped
 };
@@ -55,7 +57,6 @@ struct ConvertContext {
   Origin& origin;
   KeyService& keys;
   Clock& clock;
-  Random& random;
   Progress& progress;
 };
 

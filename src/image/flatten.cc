@@ -54,6 +54,8 @@ Result<FlatImage> FlattenImage(const FlattenOptions& options,
                                                flat.folder->path()));
   flat.digest = source.digest;
   flat.suggested_name = source.suggested_name;
+  if (!source.layers.empty())
+    flat.lowest_diff_id = source.layers.front().diff_id;
   flat.config = std::move(source.config);
   flat.warnings = std::move(source.warnings);
   flat.warnings.insert(flat.warnings.end(), merged.warnings.begin(),

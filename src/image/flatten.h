@@ -26,6 +26,7 @@ struct FlattenOptions {
 struct FlatImage {
   std::string digest;  // of the image (SourceImage::digest)
   std::string suggested_name;
+  std::string lowest_diff_id;  // of the base; empty without layers
   std::string config;
   std::vector<std::string> warnings;
   uint64_t file_bytes = 0;   // visible regular files' content

@@ -19,11 +19,47 @@ struct Tables {
   SecretBuffer keys;
   std::atomic<uint64_t> new_chunk_count{0};
   std::atomic<uint64_t> new_bytes{0};
+  std::atomic<uint64_t> resealed_count{0};
 };
 
-Status UploadOne(const Ext4Image& image, DataSource& source,
-                 const WritableRoot& root, Origin& origin, size_t position,
-                 Tables& tables) {
+// How chunks are sealed and where they go: the same for all of an image.
+struct Plan {
+  const WritableRoot& root;
+  const PopularList& popular;
+  const SecretKey variant_salt;
+  const KnownChunks known;
+  Origin& origin;
+};
+
+SealedChunk Seal(const Plan& plan, MutableByteSpan stored, Tables& tables) {
+  SealedChunk sealed = SealChunk(plan.root.salt, plan.root.id, stored);
+  if (plan.popular.variants < 2 || !plan.popular.Contains(sealed.name))
+    return sealed;
+  ++tables.resealed_count;
+  return ResealChunk(sealed, plan.variant_salt, plan.root.id, stored);
+}
+
+// Sends the bytes only if they are not there already, as far as that is known.
+Status Store(const Plan& plan, const ChunkName& name, ByteSpan stored,
+             bool* was_absent) {
+  *was_absent = false;
+  switch (plan.known.Look(name)) {
+    case KnownChunks::Answer::kPresent:
+      return Ok();
+    case KnownChunks::Answer::kUnknown: {
+      ASSIGN_OR_RETURN(const bool present,
+                       plan.origin.HasChunk(plan.root.id, name));
+      if (present) return Ok();
+      break;
+    }
+    case KnownChunks::Answer::kAbsent:
+      break;
+  }
+  return plan.origin.PutChunk(plan.root.id, name, stored, was_absent);
+}
+
+Status UploadOne(const Ext4Image& image, DataSource& source, const Plan& plan,
+                 size_t position, Tables& tables) {
   const uint32_t index = image.chunks()[position];
   Bytes buffer(kChunkSize);
   RETURN_IF_ERROR_AS(image.ReadChunk(index, source, buffer),
@@ -31,9 +67,9 @@ Status UploadOne(const Ext4Image& image, DataSource& source,
   const uint32_t length = StoredLength(buffer);
   if (length == 0) return Ok();
   const MutableByteSpan stored = MutableByteSpan(buffer).first(length);
-  const SealedChunk sealed = SealChunk(root.salt, root.id, stored);
+  const SealedChunk sealed = Seal(plan, stored, tables);
   bool was_absent = false;
-  RETURN_IF_ERROR_AS(origin.PutChunk(root.id, sealed.name, stored, &was_absent),
+  RETURN_IF_ERROR_AS(Store(plan, sealed.name, stored, &was_absent),
                      "chunk " + sealed.name.Short());
   tables.chunks[position] = {index, length, sealed.name};
   std::copy_n(sealed.key.bytes().begin(), kKeySize,
@@ -64,6 +100,7 @@ UploadedChunks Compact(Tables& tables) {
   }
   out.new_chunk_count = tables.new_chunk_count;
   out.new_bytes = tables.new_bytes;
+  out.resealed_count = tables.resealed_count;
   return out;
 }
 
@@ -74,12 +111,20 @@ Result<UploadedChunks> UploadChunks(const Ext4Image& image, DataSource& source,
                                     const UploadOptions& options,
                                     Progress& progress) {
   const size_t count = image.chunks().size();
+  ASSIGN_OR_RETURN(KnownChunks known, origin.LoadKnownChunks(root.id, count));
+  const Plan plan = {
+      .root = root,
+      .popular = options.popular,
+      .variant_salt =
+          VariantSalt(root.salt, options.popular.VariantOf(options.repository)),
+      .known = std::move(known),
+      .origin = origin};
   progress.Begin("Writing chunks", count * uint64_t{kChunkSize});
   Tables tables(count);
   JobPool pool(options.concurrency, options.concurrency);
   for (size_t i = 0; i < count; ++i) {
     const Status submitted = pool.Submit([&, i] {
-      const Status done = UploadOne(image, source, root, origin, i, tables);
+      const Status done = UploadOne(image, source, plan, i, tables);
       progress.Add(kChunkSize);
       return done;
     });

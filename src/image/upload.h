@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "base/progress.h"
@@ -17,6 +18,9 @@
 namespace morsel {
 
 struct UploadOptions {
+  // Chooses the variant of popular chunks.
+  std::string repository;
+  const PopularList& popular;
   // Chunks in work at a time, half a MiB each. More than there are cores,
   // since most of them wait for the store to have written.
   size_t concurrency = 16;
@@ -27,6 +31,8 @@ struct UploadedChunks {
   SecretBuffer keys;                  // of `chunks`, kKeySize bytes each
   uint64_t new_chunk_count = 0;       // not in the root before
   uint64_t new_bytes = 0;
+  uint32_t popular_version = 0;  // of the list that they were sealed with
+  uint64_t resealed_count = 0;   // popular chunks, sealed with a variant's salt
 };
 
 // Stores what is not there yet. Errors of the origin and of reading.

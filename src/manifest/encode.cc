@@ -20,7 +20,9 @@ void StoreText(std::string_view text, size_t offset, size_t room, Bytes& out) {
 void StoreHeader(const ManifestContents& contents, const GcmNonce& nonce,
                  Bytes& out) {
   StoreText(kMagic, kMagicOffset, kMagic.size() + 1, out);
-  StoreLe<uint32_t>(&out[kVersionOffset], kVersion);
+  StoreLe<uint32_t>(&out[kVersionOffset],
+                    contents.popular_version == 0 ? kVersion : kVersionPopular);
+  StoreLe<uint32_t>(&out[kPopularOffset], contents.popular_version);
   StoreLe<uint32_t>(&out[kChunkSizeOffset], kChunkSize);
   StoreLe<uint64_t>(&out[kVirtualSizeOffset], contents.virtual_size);
   StoreLe<uint32_t>(&out[kChunkCountOffset],

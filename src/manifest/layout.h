@@ -15,6 +15,8 @@ namespace morsel::manifest_layout {
 
 inline constexpr std::string_view kMagic = "MORSELMF";
 inline constexpr uint32_t kVersion = 1;
+// The same, with the version of the list of popular chunks in the header.
+inline constexpr uint32_t kVersionPopular = 2;
 
 inline constexpr size_t kMagicOffset = 0;
 inline constexpr size_t kVersionOffset = 8;        // u32
@@ -27,8 +29,9 @@ inline constexpr size_t kRootLength = 32;
 inline constexpr size_t kSaltIdOffset = kRootOffset + kRootLength;
 inline constexpr size_t kSaltIdLength = 32;
 inline constexpr size_t kNonceOffset = kSaltIdOffset + kSaltIdLength;
+inline constexpr size_t kPopularOffset = kNonceOffset + kGcmNonceSize;  // u32
 inline constexpr size_t kHeaderSize = 112;
-static_assert(kNonceOffset + kGcmNonceSize <= kHeaderSize);
+static_assert(kPopularOffset + sizeof(uint32_t) == kHeaderSize);
 static_assert(kSaltIdOffset == 64 && kNonceOffset == 96);
 
 inline constexpr size_t kRowIndexOffset = 0;   // u32

@@ -40,7 +40,7 @@ Status CheckPreamble(ByteSpan bytes) {
   if (AsText(bytes.first(kMagic.size())) != kMagic)
     return Damaged("no magic number", kMagicOffset);
   const auto version = LoadLe<uint32_t>(&bytes[kVersionOffset]);
-  if (version != kVersion)
+  if (version != kVersion && version != kVersionPopular)
     return Damaged("unknown version " + std::to_string(version) +
                        " (a newer Morsel wrote it?)",
                    kVersionOffset);
@@ -50,9 +50,9 @@ Status CheckPreamble(ByteSpan bytes) {
   if (virtual_size == 0 || virtual_size > kMaxVirtualSize ||
       virtual_size % kChunkSize != 0)
     return Damaged("bad virtual size", kVirtualSizeOffset);
-  const size_t spare = kNonceOffset + kGcmNonceSize;
-  if (!IsZero(bytes.subspan(spare, kHeaderSize - spare)))
-    return Damaged("reserved bytes are not zero", spare);
+  const auto popular = LoadLe<uint32_t>(&bytes[kPopularOffset]);
+  if ((popular != 0) != (version == kVersionPopular))
+    return Damaged("bad version of popular chunks", kPopularOffset);
   return Ok();
 }
 
@@ -87,6 +87,7 @@ Result<Manifest> Manifest::Parse(Bytes bytes) {
   RETURN_IF_ERROR(CheckLength(bytes));
   Manifest manifest;
   manifest.virtual_size_ = LoadLe<uint64_t>(&bytes[kVirtualSizeOffset]);
+  manifest.popular_version_ = LoadLe<uint32_t>(&bytes[kPopularOffset]);
   manifest.chunk_count_ = LoadLe<uint32_t>(&bytes[kChunkCountOffset]);
   ASSIGN_OR_RETURN(manifest.root_of_birth_,
                    LoadText(bytes, kRootOffset, kRootLength, "root id"));

@@ -41,6 +41,8 @@ class Manifest {
   uint64_t virtual_size() const { return virtual_size_; }
   const std::string& root_of_birth() const { return root_of_birth_; }
   const std::string& salt_id() const { return salt_id_; }
+  // Of the root's list of popular chunks that it was made with; 0: none.
+  uint32_t popular_version() const { return popular_version_; }
   size_t chunk_count() const { return chunk_count_; }
   // Sum of the stored lengths.
   uint64_t stored_bytes() const { return stored_bytes_; }
@@ -58,6 +60,7 @@ class Manifest {
   uint64_t virtual_size_ = 0;
   std::string root_of_birth_;
   std::string salt_id_;
+  uint32_t popular_version_ = 0;
   size_t chunk_count_ = 0;
   uint64_t stored_bytes_ = 0;
   size_t table_offset_ = 0;
@@ -90,6 +93,7 @@ struct ManifestContents {
   uint64_t virtual_size = 0;
   std::string root_of_birth;
   std::string salt_id;
+  uint32_t popular_version = 0;
   std::vector<ManifestChunk> chunks;  // sorted by index
   SecretBuffer keys;                  // kKeySize bytes for each of `chunks`
   std::string config;

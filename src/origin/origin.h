@@ -32,13 +32,25 @@
 #include "manifest/manifest.h"
 #include "origin/chunk_object.h"
 #include "origin/image_name.h"
+#include "origin/known_chunks.h"
+#include "origin/popular.h"
 #include "store/object_store.h"
 
 namespace morsel {
 
+// Which of the active roots a converter writes to.
+struct RootChoice {
+  std::string placement;  // label: the root must have the same
+  std::string tenant;     // class of tenants: likewise
+  // Of several, equal affinities get the same one (rendezvous hashing): the
+  // diffID of the lowest layer, so that one base stays in one root.
+  std::string affinity;
+};
+
 // A root that may be written to, with its salt unwrapped.
 struct WritableRoot {
   std::string id;
+  bool is_only_choice = true;  // whatever the affinity
   std::string salt_id;
   SecretKey salt;
 };
@@ -87,16 +99,26 @@ class Origin {
 
   // True if any root exists: then a missing key file is an error.
   Result<bool> HasRoots();
-  // The active root with its salt; makes the first one. kDenied if the key
-  // was not admitted to it (`morsel roots admit`).
-  Result<WritableRoot> OpenActiveRoot(KeyService& keys);
+  // An active root with its salt; makes the origin's first one. kDenied if the
+  // key was not admitted to it (`morsel roots admit`); kUnavailable if there is
+  // no active root of that placement and tenant.
+  Result<WritableRoot> OpenActiveRoot(KeyService& keys,
+                                      const RootChoice& choice = {});
   Result<std::vector<RootRow>> ListRoots();
   // Wraps the salt of `root_id` for `admitted`. kDenied if `keys` cannot
   // unwrap it; kNotFound.
   Status AdmitKey(const std::string& root_id, KeyService& keys,
                   KeyService& admitted);
 
-  // Which of the chunks are stored: true for present.
+  // What is known of the root's chunks before `chunk_count` are stored.
+  Result<KnownChunks> LoadKnownChunks(const std::string& root,
+                                      size_t chunk_count) {
+    return KnownChunks::Load(store_, root, chunk_count);
+  }
+  Result<PopularList> ReadPopular(const std::string& root) {
+    return morsel::ReadPopular(store_, root);
+  }
+  // Whether the chunk is stored.
   Result<bool> HasChunk(const std::string& root, const ChunkName& name);
   // Ok also if it was there already; `*was_absent` says which.
   Status PutChunk(const std::string& root, const ChunkName& name,

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // Roots: finding the active one, making the first, admitting keys.
-#include <optional>
-
 #include "base/random.h"
 #include "crypto/hash.h"
 #include "origin/document.h"
@@ -66,11 +64,40 @@ Result<std::vector<FoundRoot>> FindRoots(ObjectStore& store) {
   return found;
 }
 
-Result<std::optional<std::string>> FindActiveRoot(ObjectStore& store) {
+struct ChosenRoot {
+  std::string id;  // empty: no active root fits
+  size_t fitting_count = 0;
+  size_t root_count = 0;  // in any state
+};
+
+// Rendezvous hashing: of the roots that fit, the one whose hash with the
+// affinity is the highest. A root that comes or goes moves only its own share.
+Result<ChosenRoot> ChooseActiveRoot(ObjectStore& store,
+                                    const RootChoice& choice) {
   ASSIGN_OR_RETURN(const std::vector<FoundRoot> roots, FindRoots(store));
-  for (const FoundRoot& root : roots)
-    if (root.state.state == kRootActive) return std::optional(root.id);
-  return std::optional<std::string>();
+  ChosenRoot chosen;
+  chosen.root_count = roots.size();
+  Digest highest{};
+  for (const FoundRoot& root : roots) {
+    if (root.state.state != kRootActive ||
+        root.state.placement != choice.placement ||
+        root.state.tenant != choice.tenant)
+      continue;
+    const Digest hash = Sha256Of(AsBytes(choice.affinity + "\n" + root.id));
+    if (chosen.fitting_count++ > 0 && hash <= highest) continue;
+    highest = hash;
+    chosen.id = root.id;
+  }
+  return chosen;
+}
+
+Error NoRoot(const RootChoice& choice) {
+  std::string which;
+  if (!choice.placement.empty()) which += " of placement " + choice.placement;
+  if (!choice.tenant.empty()) which += " of tenant class " + choice.tenant;
+  return MakeError(Code::kUnavailable,
+                   "the origin has no active root" + which +
+                       ": see `morsel roots`, and make one");
 }
 
 Result<SecretKey> UnwrapSalt(ObjectStore& store, const std::string& root,
@@ -157,23 +184,25 @@ Result<bool> Origin::HasRoots() {
   return !roots.empty();
 }
 
-Result<WritableRoot> Origin::OpenActiveRoot(KeyService& keys) {
-  ASSIGN_OR_RETURN(std::optional<std::string> active, FindActiveRoot(store_));
-  if (!active) {
+Result<WritableRoot> Origin::OpenActiveRoot(KeyService& keys,
+                                            const RootChoice& choice) {
+  ASSIGN_OR_RETURN(ChosenRoot chosen, ChooseActiveRoot(store_, choice));
+  if (chosen.root_count == 0) {
     ASSIGN_OR_RETURN(const std::string id, ElectFirstRoot(store_, keys));
     const int64_t now = clock_.UnixSeconds();
     const RootState state{.state = std::string(kRootActive),
-                          .history = {{std::string(kRootActive), now}}};
+                          .history = {{std::string(kRootActive), now}},
+                          .placement = choice.placement,
+                          .tenant = choice.tenant};
     const Status made =
         CreateDocument(store_, RootStateKey(id), EncodeRootState(state));
     if (!made.ok() && made.error().code != Code::kExists) return made.error();
-    ASSIGN_OR_RETURN(active, FindActiveRoot(store_));
+    ASSIGN_OR_RETURN(chosen, ChooseActiveRoot(store_, choice));
   }
-  if (!active)
-    return MakeError(Code::kUnavailable,
-                     "the origin has no active root: all were retired");
+  if (chosen.id.empty()) return NoRoot(choice);
   WritableRoot root;
-  root.id = *active;
+  root.id = chosen.id;
+  root.is_only_choice = chosen.fitting_count == 1;
   ASSIGN_OR_RETURN(root.salt, ReadSalt(store_, root.id, keys));
   root.salt_id = SaltId(root.salt);
   return root;
