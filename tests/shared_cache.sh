@@ -41,13 +41,18 @@ for name in a b c; do morsel umount "$WORK/$name" >/dev/null; done
 # An arena of a tenth of what is read.
 bytes=$(tier origin bytes)
 limit=$((bytes / 10))
+room=$((bytes / 5))
 stop_local_cache
-start_local_cache MEMORY_BYTES=$limit
+start_local_cache MEMORY_BYTES=$limit FLASH_DIR="$WORK/flash" \
+  FLASH_BYTES=$room
 morsel mount -q --read-only shared:1 "$WORK/a" >/dev/null
 sums "$WORK/a" | cmp - "$WORK/b.sums" || fail "other bytes from a small arena"
 taken=$(($(stat -c %b "$WORK/shm/arena") * 512))
 ((taken <= limit && taken > limit * 9 / 10)) ||
   fail "the arena takes $taken of $limit bytes"
+taken=$(($(stat -c %b "$WORK/flash/localcache.flash") * 512))
+# The file system's own blocks of the file come on top.
+((taken * 100 <= room * 101)) || fail "flash takes $taken of $room bytes"
 [[ $(morsel stat --json | jq .local_cache.arena_evictions) != 0 ]] ||
   fail "nothing was evicted"
 morsel umount "$WORK/a" >/dev/null

@@ -7,7 +7,7 @@
 requires root fuse jq python3
 
 morsel convert -q "$(image nasty)" heal:1 >/dev/null
-start_local_cache
+start_local_cache FLASH_DIR="$WORK/flash" FLASH_BYTES=32MiB
 device=$(morsel attach -q --read-only heal:1)
 morsel inspect --json --chunks heal:1 >"$WORK/image"
 name=$(field "$WORK/image" '.chunks[-1].name')
@@ -33,16 +33,49 @@ PYTHON
 cp "$file" "$WORK/good"
 read_chunk | sha256sum >"$WORK/right"
 
-flip "$WORK/shm/arena"
-read_chunk | sha256sum | cmp - "$WORK/right" || fail "arena: other bytes"
-[[ $(tier arena corrupt) == 1 ]] || fail "arena: not counted"
-[[ $(morsel stat --json | jq .local_cache.repairs) == 1 ]] ||
-  fail "arena: no repair counted"
-grep "$name" "$WORK/localcache.log" | grep -q "tier=arena" ||
-  fail "arena: not named in the log"
+# expect TIER COUNTER N
+expect() { [[ $(tier "$1" "$2") == "$3" ]] || fail "$1: $2 is not $3"; }
+right() { read_chunk | sha256sum | cmp - "$WORK/right" || fail "$1: other bytes"; }
+named() {
+  grep "$name" "$WORK/localcache.log" | grep -q "tier=$1" ||
+    fail "$1: not named in the log"
+}
+# What is offered to flash is written in the background.
+flip_flash() {
+  until flip "$WORK/flash/localcache.flash" 2>/dev/null; do
+    read -rt 0.05 <> <(:) || true
+  done
+}
 
-# In the arena and in the origin: no good copy is left.
+# The arena's copy is bad: flash has another.
 flip "$WORK/shm/arena"
+right arena
+expect arena corrupt 1
+expect flash hits 1
+[[ $(morsel stat --json | jq .local_cache.repairs) == 1 ]] ||
+  fail "no repair counted"
+named arena
+
+# Flash serves alone after the arena is gone: a reboot, say.
+stop_local_cache
+rm "$WORK/shm/arena"
+start_local_cache
+# The agent reads in the old arena until its guard has found the daemon again.
+until [[ $(tier flash hits) == 1 ]]; do right flash; done
+expect origin hits 0
+
+# Both are bad: the origin heals them.
+flip "$WORK/shm/arena"
+flip_flash
+right origin
+expect arena corrupt 1
+expect flash corrupt 1
+expect origin hits 1
+named flash
+
+# All three are bad: EIO at once, and never a byte.
+flip "$WORK/shm/arena"
+flip_flash
 chmod u+w "$file"
 flip "$file"
 code=0
@@ -52,9 +85,8 @@ read_chunk >"$WORK/bad" 2>"$WORK/dd" || code=$?
 [[ ! -s $WORK/bad ]] || fail "bytes came with the error"
 ((SECONDS - begun < 50)) || fail "the read waited for io_timeout"
 expect_text "$WORK/dd" "Input/output error"
-[[ $(tier origin corrupt) == 1 ]] || fail "origin: not counted"
-grep "$name" "$WORK/localcache.log" | grep -q "tier=origin" ||
-  fail "origin: not named in the log"
+expect origin corrupt 1
+named origin
 cp "$WORK/good" "$file"
-read_chunk | sha256sum | cmp - "$WORK/right" || fail "not healed"
+right all
 morsel detach "$device"

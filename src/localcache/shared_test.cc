@@ -7,6 +7,7 @@
 
 #include "chunk/memory_source.h"
 #include "localcache/arena_file.h"
+#include "localcache/flash_chunks.h"
 #include "localcache/server.h"
 #include "localcache/shared_client.h"
 #include "localcache/source.h"
@@ -170,6 +171,53 @@ TEST(SharedCache, ASlowOriginDelaysNothingThatIsNear) {
   daemon.origin.WaitForGets(1);
   EXPECT_EQ(Must(client->Get(near.ref, WantAll(near))).Copy(), near.bytes);
   daemon.origin.SetOpen(true);
+}
+
+TEST(FlashChunks, GivesBackWhatWasOfferedAndDropsWhatIsDamaged) {
+  auto tier =
+      Must(FlashTier::Open(MakeMemoryDevice(16 * kMiB), {}, SystemClock()));
+  FlashTier& raw = *tier;
+  FlashChunks flash(std::move(tier));
+  const TestChunk good = MakeTestChunk(1);
+  const TestChunk bad = MakeTestChunk(2);
+  EXPECT_EQ(flash.Get(good.ref, WantAll(good)).error().code, Code::kNotFound);
+  flash.Offer(good.ref, good.bytes);
+  EXPECT_TRUE(flash.Contains(good.ref.name));
+  EXPECT_EQ(Must(flash.Get(good.ref, WantAll(good))).Copy(), good.bytes);
+  // Bytes that are not the name's, under good checksums of the tier.
+  CacheValue value;
+  value.bytes = SharedBytes::Copy(good.bytes);
+  ASSERT_TRUE(
+      raw.Put(AsText(bad.ref.name.digest()), value, FlashTier::WhenFull::kWait)
+          .ok());
+  EXPECT_EQ(flash.Get(bad.ref, WantAll(bad)).error().code, Code::kCorrupt);
+  EXPECT_FALSE(flash.Contains(bad.ref.name));
+  ChunkRef shorter = good.ref;
+  shorter.stored_length += kPageSize;
+  EXPECT_EQ(flash.Get(shorter, WantAll(good)).error().code, Code::kNotFound);
+}
+
+TEST(FlashChunks, TakesWhatMakesRoomInTheArena) {
+  const Fd file = Must(MakeArenaFile());
+  FlashChunks flash(
+      Must(FlashTier::Open(MakeMemoryDevice(64 * kMiB), {}, SystemClock())));
+  ArenaOptions options;
+  options.wants_evicted = [&](const ChunkName& name) {
+    return !flash.Contains(name);
+  };
+  options.take_evicted = [&](const ChunkName& name, ByteSpan bytes) {
+    flash.OfferNamed(name, bytes);
+  };
+  const auto arena = Must(ArenaWriter::Open(file, 4 * kMiB, options));
+  for (uint64_t i = 0; i < 20; ++i) {
+    const TestChunk chunk = MakeTestChunk(i, kPagesPerChunk);
+    ASSERT_TRUE(arena->Put(chunk.ref.name, chunk.bytes).ok());
+  }
+  for (uint64_t i = 0; i < 20; ++i) {
+    const TestChunk chunk = MakeTestChunk(i, kPagesPerChunk);
+    if (arena->Contains(chunk.ref.name, chunk.ref.stored_length)) continue;
+    EXPECT_EQ(Must(flash.Get(chunk.ref, WantAll(chunk))).Copy(), chunk.bytes);
+  }
 }
 
 TEST(ArenaFile, RefusesADiskAndNamesTheOneWhoHoldsIt) {

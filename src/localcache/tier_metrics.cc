@@ -94,13 +94,38 @@ LocalCacheMetrics::LocalCacheMetrics(Metrics& metrics)
       arena_chunks(
           metrics.MakeGauge(kPrefix + "arena_chunks", "Chunks in the arena.")),
       arena_evictions(metrics.MakeCounter(kPrefix + "arena_evictions_total",
-                                          "Chunks that made room.")) {}
+                                          "Chunks that made room.")),
+      flash_limit_bytes(
+          metrics.MakeGauge(kPrefix + "flash_limit_bytes",
+                            "The most that the flash tier takes.")),
+      flash_chunks(
+          metrics.MakeGauge(kPrefix + "flash_chunks", "Chunks on flash.")),
+      flash_failed(metrics.MakeGauge(
+          kPrefix + "flash_failed",
+          "1 after a failed write: the flash tier is read only.")),
+      flash_written_bytes(metrics.MakeCounter(
+          kPrefix + "flash_written_bytes_total", "Written to flash.")),
+      flash_moved_bytes(metrics.MakeCounter(
+          kPrefix + "flash_moved_bytes_total",
+          "Written to flash again, as it was hot when its segment went.")),
+      flash_dropped(metrics.MakeCounter(
+          kPrefix + "flash_dropped_total",
+          "Chunks not written to flash, as its queue was full.")) {}
 
 void LocalCacheMetrics::Show(const ArenaStats& stats) {
   arena_bytes.Set(static_cast<int64_t>(stats.allocated_bytes));
   arena_limit_bytes.Set(static_cast<int64_t>(stats.limit_bytes));
   arena_chunks.Set(static_cast<int64_t>(stats.chunks));
   arena_evictions.SetTotal(stats.evictions);
+}
+
+void LocalCacheMetrics::Show(const FlashTierStats& stats) {
+  flash_limit_bytes.Set(static_cast<int64_t>(stats.device_bytes));
+  flash_chunks.Set(static_cast<int64_t>(stats.entry_count));
+  flash_failed.Set(stats.failed ? 1 : 0);
+  flash_written_bytes.SetTotal(stats.written_bytes);
+  flash_moved_bytes.SetTotal(stats.moved_bytes);
+  flash_dropped.SetTotal(stats.dropped);
 }
 
 Json LocalCacheMetrics::ToJson() const {
@@ -122,6 +147,11 @@ Json LocalCacheMetrics::ToJson() const {
   json["arena_limit_bytes"] = arena_limit_bytes.value();
   json["arena_chunks"] = arena_chunks.value();
   json["arena_evictions"] = Number(arena_evictions);
+  json["flash_limit_bytes"] = flash_limit_bytes.value();
+  json["flash_chunks"] = flash_chunks.value();
+  json["flash_failed"] = flash_failed.value() != 0;
+  json["flash_written_bytes"] = Number(flash_written_bytes);
+  json["flash_dropped"] = Number(flash_dropped);
   return json;
 }
 

@@ -12,6 +12,7 @@
 
 #include "base/json.h"
 #include "base/metrics.h"
+#include "cache/flash_tier.h"
 #include "localcache/arena_writer.h"
 
 namespace morsel {
@@ -53,9 +54,16 @@ struct LocalCacheMetrics {
   Gauge& arena_limit_bytes;
   Gauge& arena_chunks;
   Counter& arena_evictions;
+  Gauge& flash_limit_bytes;
+  Gauge& flash_chunks;
+  Gauge& flash_failed;  // 1: a write failed, it writes no more
+  Counter& flash_written_bytes;
+  Counter& flash_moved_bytes;  // of them, written again as they were hot
+  Counter& flash_dropped;      // chunks that its queue had no room for
 
-  // For Metrics::OnCollect: brings the gauges of the arena up to date.
+  // For Metrics::OnCollect: what the arena and the flash tier count themselves.
   void Show(const ArenaStats& stats);
+  void Show(const FlashTierStats& stats);
   // For `morsel stat`.
   Json ToJson() const;
 };
