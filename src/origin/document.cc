@@ -15,8 +15,10 @@ constexpr uint64_t kMaxDocumentBytes = 1 * kMiB;
 constexpr int64_t kFormat = 1;
 constexpr int kMaxAttempts = 100;
 
-// Two who lose to each other again and again part by chance.
+// Two who lose to each other again and again part by chance; who lost once
+// tries again at once.
 void Pause(int attempt) {
+  if (attempt == 0) return;
   uint32_t random;
   SystemRandom().Fill(std::as_writable_bytes(std::span(&random, 1)));
   const uint32_t limit_us = 1000U << std::min(attempt, 5);
@@ -63,6 +65,10 @@ Status CreateDocument(ObjectStore& store, const std::string& key, Json json) {
 Status ReplaceDocument(ObjectStore& store, const std::string& key, Json json,
                        const std::string& version) {
   return store.ReplaceIfUnchanged(key, AsBytes(Text(std::move(json))), version);
+}
+
+Status PutDocument(ObjectStore& store, const std::string& key, Json json) {
+  return store.Put(key, AsBytes(Text(std::move(json))));
 }
 
 Status CheckMembers(const Json& json,

@@ -34,9 +34,12 @@ Status ReplaceDocument(ObjectStore& store, const std::string& key, Json json,
 Status CheckMembers(const Json& json,
                     std::initializer_list<std::string_view> members);
 
+// The same unconditionally: for documents that one writer owns.
+Status PutDocument(ObjectStore& store, const std::string& key, Json json);
+
 // Calls `attempt` until it returns anything but kExists, that is, until its
 // compare-and-swap is not lost. kUnavailable after 100 times, with growing
-// random pauses of up to 32 ms between them.
+// random pauses of up to 32 ms after the second.
 Status RetryWhileChanged(const std::string& what,
                          const std::function<Status()>& attempt);
 

@@ -26,6 +26,7 @@
 
 #include "base/bytes.h"
 #include "base/clock.h"
+#include "base/random.h"
 #include "base/result.h"
 #include "crypto/secret.h"
 #include "keys/key_service.h"
@@ -104,6 +105,13 @@ class Origin {
   // no active root of that placement and tenant.
   Result<WritableRoot> OpenActiveRoot(KeyService& keys,
                                       const RootChoice& choice = {});
+  // A further active root, whose salt is wrapped for `keys`: its id. To rotate,
+  // or to part tenants and zones.
+  Result<std::string> CreateRoot(KeyService& keys, Random& random,
+                                 const std::string& placement,
+                                 const std::string& tenant);
+  // kNotFound.
+  Result<bool> IsActive(const std::string& root);
   Result<std::vector<RootRow>> ListRoots();
   // Wraps the salt of `root_id` for `admitted`. kDenied if `keys` cannot
   // unwrap it; kNotFound.

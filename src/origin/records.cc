@@ -67,6 +67,11 @@ Result<int64_t> GetNatural(const Json& json, std::string_view member) {
   return *found->AsInt();
 }
 
+// A host whose clock is that wrong must not write what nobody can read.
+int64_t NotBefore1970(int64_t unix_seconds) {
+  return std::max<int64_t>(0, unix_seconds);
+}
+
 Json NullIfEmpty(const std::string& text) {
   return text.empty() ? Json() : Json(text);
 }
@@ -132,7 +137,7 @@ Json EncodeRootState(const RootState& state) {
   for (const RootState::Step& step : state.history) {
     Json row;
     row["state"] = step.state;
-    row["at"] = step.at_unix_seconds;
+    row["at"] = NotBefore1970(step.at_unix_seconds);
     history.Append(std::move(row));
   }
   return json;
@@ -228,7 +233,7 @@ Result<ManifestRecord> DecodeRecord(const Json& json) {
 Json EncodePointer(const PointerState& pointer) {
   Json json;
   json["image_digest"] = pointer.image_digest;
-  json["created"] = pointer.created_unix_seconds;
+  json["created"] = NotBefore1970(pointer.created_unix_seconds);
   Json& placements = json["placements"];
   placements = Json(Json::Object());
   for (const auto& [label, slot] : pointer.placements) {

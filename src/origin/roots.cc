@@ -5,64 +5,15 @@
 #include "origin/document.h"
 #include "origin/origin.h"
 #include "origin/record_store.h"
+#include "origin/root_state.h"
+#include "origin/salt.h"
 
 namespace morsel {
 namespace {
 
-constexpr const char* kRootsFolder = "roots/";
 constexpr const char* kFirstRootKey = "roots/first.json";
 constexpr size_t kRootIdBytes = 6;
-constexpr size_t kSaltIdDigits = 16;
 constexpr size_t kListPage = 1000;
-
-std::string SaltContext(const std::string& root) { return "root:" + root; }
-
-// Names the salt without saying anything about it.
-std::string SaltId(const SecretKey& salt) {
-  Sha256 hash;
-  hash.Update(AsBytes("morsel-salt-id-1"));
-  hash.Update(salt.bytes());
-  return ToHex(hash.Finish()).substr(0, kSaltIdDigits);
-}
-
-// The ids below roots/, in order. One look-up for each: after a root's first
-// key comes the next root's.
-Result<std::vector<std::string>> ListRootIds(ObjectStore& store) {
-  std::vector<std::string> ids;
-  const std::string folder = kRootsFolder;
-  for (std::string after;;) {
-    ASSIGN_OR_RETURN(const ObjectPage page, store.List(folder, after, 1));
-    if (page.rows.empty()) return ids;
-    const std::string& key = page.rows.front().key;
-    const size_t slash = key.find('/', folder.size());
-    if (slash == std::string::npos) {  // first.json
-      after = key;
-      continue;
-    }
-    const std::string id = key.substr(folder.size(), slash - folder.size());
-    if (IsRootId(id)) ids.push_back(id);
-    after = folder + id + '0';  // '0' follows '/': past all keys of the root
-  }
-}
-
-struct FoundRoot {
-  std::string id;
-  RootState state;
-};
-
-// Roots whose creation came to its end.
-Result<std::vector<FoundRoot>> FindRoots(ObjectStore& store) {
-  std::vector<FoundRoot> found;
-  ASSIGN_OR_RETURN(const std::vector<std::string> ids, ListRootIds(store));
-  for (const std::string& id : ids) {
-    Result<RootState> state = LoadRootState(store, id);
-    if (state.ok())
-      found.push_back({id, std::move(state).value()});
-    else if (state.error().code != Code::kNotFound)
-      return std::move(state).error();
-  }
-  return found;
-}
 
 struct ChosenRoot {
   std::string id;  // empty: no active root fits
@@ -74,13 +25,12 @@ struct ChosenRoot {
 // affinity is the highest. A root that comes or goes moves only its own share.
 Result<ChosenRoot> ChooseActiveRoot(ObjectStore& store,
                                     const RootChoice& choice) {
-  ASSIGN_OR_RETURN(const std::vector<FoundRoot> roots, FindRoots(store));
+  ASSIGN_OR_RETURN(const std::vector<Root> roots, LoadRoots(store));
   ChosenRoot chosen;
   chosen.root_count = roots.size();
   Digest highest{};
-  for (const FoundRoot& root : roots) {
-    if (root.state.state != kRootActive ||
-        root.state.placement != choice.placement ||
+  for (const Root& root : roots) {
+    if (!root.Is(kRootActive) || root.state.placement != choice.placement ||
         root.state.tenant != choice.tenant)
       continue;
     const Digest hash = Sha256Of(AsBytes(choice.affinity + "\n" + root.id));
@@ -100,49 +50,21 @@ Error NoRoot(const RootChoice& choice) {
                        ": see `morsel roots`, and make one");
 }
 
-Result<SecretKey> UnwrapSalt(ObjectStore& store, const std::string& root,
-                             const std::string& object, KeyService& keys) {
-  ASSIGN_OR_RETURN(const Document document, ReadDocument(store, object));
-  ASSIGN_OR_RETURN_AS(const WrappedKey wrapped, DecodeWrappedKey(document.json),
-                      "the origin's " + object + " is damaged");
-  return keys.Unwrap(wrapped, SaltContext(root));
+std::string NewRootId(Random& random) {
+  return "r" + RandomHex(random, kRootIdBytes);
 }
 
-// By the wrapping of the key service's present key; else by that of an older
-// key that it holds, too, as after a rotation.
-Result<SecretKey> ReadSalt(ObjectStore& store, const std::string& root,
-                           KeyService& keys) {
-  const std::string key_id = keys.KeyId();
-  if (!IsKeyId(key_id))
-    return MakeError(Code::kInvalid, "the key service's key id is no id");
-  const std::string where = "the salt of the root " + root;
-  Result<SecretKey> salt = UnwrapSalt(store, root, SaltKey(root, key_id), keys);
-  if (salt.ok()) return salt;
-  if (salt.error().code != Code::kNotFound)
-    return std::move(salt).error().Wrap(where);
-  ASSIGN_OR_RETURN(const ObjectPage page,
-                   store.List(SaltFolderKey(root), "", kListPage));
-  for (const ObjectPage::Row& row : page.rows) {
-    salt = UnwrapSalt(store, root, row.key, keys);
-    if (salt.ok()) return salt;
-    if (salt.error().code != Code::kDenied)
-      return std::move(salt).error().Wrap(where);
-  }
-  return MakeError(Code::kDenied,
-                   "the key " + key_id + " is not admitted to the root " +
-                       root +
-                       ": someone whose key is must run `morsel roots admit " +
-                       root + " KEY_FILE` with this key's file");
-}
-
-Status WriteSalt(ObjectStore& store, const std::string& root,
-                 const SecretKey& salt, KeyService& keys) {
-  ASSIGN_OR_RETURN(const WrappedKey wrapped,
-                   keys.Wrap(salt, SaltContext(root)));
-  if (!IsKeyId(wrapped.key_id))
-    return MakeError(Code::kInvalid, "the key service's key id is no id");
-  return CreateDocument(store, SaltKey(root, wrapped.key_id),
-                        EncodeWrappedKey(wrapped));
+// The state comes after the salt: with it the root is there.
+Status WriteActive(ObjectStore& store, Clock& clock, const std::string& id,
+                   const std::string& placement, const std::string& tenant) {
+  const RootState state{
+      .state = std::string(kRootActive),
+      .history = {{std::string(kRootActive), clock.UnixSeconds()}},
+      .placement = placement,
+      .tenant = tenant};
+  // What would not be read again is not written.
+  RETURN_IF_ERROR(DecodeRootState(EncodeRootState(state)));
+  return CreateDocument(store, RootStateKey(id), EncodeRootState(state));
 }
 
 // The id that first.json names; whoever reads it may finish what its writer
@@ -162,7 +84,7 @@ Result<std::string> ReadFirstRoot(ObjectStore& store) {
 Result<std::string> ElectFirstRoot(ObjectStore& store, KeyService& keys) {
   Result<std::string> first = ReadFirstRoot(store);
   if (first.ok() || first.error().code != Code::kNotFound) return first;
-  const std::string id = "r" + RandomHex(SystemRandom(), kRootIdBytes);
+  const std::string id = NewRootId(SystemRandom());
   const SecretKey salt = SecretKey::Generate(SystemRandom());
   RETURN_IF_ERROR_AS(WriteSalt(store, id, salt, keys), "make the first root");
   Json json;
@@ -180,7 +102,7 @@ Result<std::string> ElectFirstRoot(ObjectStore& store, KeyService& keys) {
 }  // namespace
 
 Result<bool> Origin::HasRoots() {
-  ASSIGN_OR_RETURN(const std::vector<FoundRoot> roots, FindRoots(store_));
+  ASSIGN_OR_RETURN(const std::vector<Root> roots, LoadRoots(store_));
   return !roots.empty();
 }
 
@@ -189,13 +111,8 @@ Result<WritableRoot> Origin::OpenActiveRoot(KeyService& keys,
   ASSIGN_OR_RETURN(ChosenRoot chosen, ChooseActiveRoot(store_, choice));
   if (chosen.root_count == 0) {
     ASSIGN_OR_RETURN(const std::string id, ElectFirstRoot(store_, keys));
-    const int64_t now = clock_.UnixSeconds();
-    const RootState state{.state = std::string(kRootActive),
-                          .history = {{std::string(kRootActive), now}},
-                          .placement = choice.placement,
-                          .tenant = choice.tenant};
     const Status made =
-        CreateDocument(store_, RootStateKey(id), EncodeRootState(state));
+        WriteActive(store_, clock_, id, choice.placement, choice.tenant);
     if (!made.ok() && made.error().code != Code::kExists) return made.error();
     ASSIGN_OR_RETURN(chosen, ChooseActiveRoot(store_, choice));
   }
@@ -208,10 +125,26 @@ Result<WritableRoot> Origin::OpenActiveRoot(KeyService& keys,
   return root;
 }
 
+Result<std::string> Origin::CreateRoot(KeyService& keys, Random& random,
+                                       const std::string& placement,
+                                       const std::string& tenant) {
+  const std::string id = NewRootId(random);
+  const SecretKey salt = SecretKey::Generate(random);
+  RETURN_IF_ERROR_AS(WriteSalt(store_, id, salt, keys), "make a root");
+  RETURN_IF_ERROR_AS(WriteActive(store_, clock_, id, placement, tenant),
+                     "make the root " + id);
+  return id;
+}
+
+Result<bool> Origin::IsActive(const std::string& root) {
+  ASSIGN_OR_RETURN(const RootState state, LoadRootState(store_, root));
+  return state.state == kRootActive;
+}
+
 Result<std::vector<RootRow>> Origin::ListRoots() {
   std::vector<RootRow> rows;
-  ASSIGN_OR_RETURN(const std::vector<FoundRoot> roots, FindRoots(store_));
-  for (const FoundRoot& root : roots) {
+  ASSIGN_OR_RETURN(const std::vector<Root> roots, LoadRoots(store_));
+  for (const Root& root : roots) {
     RootRow row;
     row.id = root.id;
     row.state = root.state.state;
