@@ -1,0 +1,310 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "gc/collector.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "gc/check.h"
+#include "gc/each_key.h"
+#include "gc/references.h"
+#include "origin/document.h"
+#include "origin/record_store.h"
+#include "origin/root_state.h"
+#include "origin/test_image.h"
+#include "store/fault_store.h"
+#include "store/memory_store.h"
+#include "store/stats_store.h"
+
+namespace morsel {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+class StoreClock final : public Clock {
+ public:
+  std::chrono::steady_clock::time_point Now() override {
+    return std::chrono::steady_clock::time_point(std::chrono::seconds(now));
+  }
+  int64_t UnixSeconds() override { return now; }
+
+  int64_t now = 1'000'000;
+};
+
+class CollectorTest : public ::testing::Test {
+ protected:
+  CollectorTest()
+      : store_(clock_),
+        origin_(store_, clock_),
+        keys_(MakeTestKeys(folder_, "key")) {
+    options_.thread_count = 1;
+  }
+
+  std::string Publish(const std::string& name, uint8_t seed) {
+    auto id = PublishTestImage(origin_, *keys_, name, 3, seed);
+    EXPECT_TRUE(id.ok()) << id.error().message;
+    return id.ok() ? *id : "";
+  }
+  std::string MakeRoot() {
+    auto id = origin_.CreateRoot(*keys_, SystemRandom(), "", "");
+    EXPECT_TRUE(id.ok());
+    return *id;
+  }
+  // The root of the first images retires; a new one is there.
+  std::string Rotate() {
+    const auto roots = LoadRoots(store_);
+    std::string old;
+    for (const Root& root : *roots)
+      if (root.Is(kRootActive)) old = root.id;
+    MakeRoot();
+    EXPECT_TRUE(RetireRoot(store_, clock_, old).ok());
+    return old;
+  }
+  RootReport Collect(const std::string& root) {
+    const auto report = CollectGarbage(store_, clock_, options_);
+    EXPECT_TRUE(report.ok());
+    for (const RootReport& row : report->roots)
+      if (row.root == root) return row;
+    return {};
+  }
+  void Pass(std::chrono::seconds time) { clock_.now += time.count(); }
+  std::string StateOf(const std::string& root) {
+    return LoadRoot(store_, root)->state.state;
+  }
+  std::string RootOf(const std::string& id) {
+    return LoadRecord(store_, id)->value.root;
+  }
+  uint64_t CountBelow(const std::string& prefix) {
+    uint64_t count = 0;
+    EXPECT_TRUE(ForEachKey(store_, prefix, [&](const ObjectPage::Row&) {
+                  ++count;
+                  return Ok();
+                }).ok());
+    return count;
+  }
+  // Until the root's end, by as many passes as it takes.
+  void CollectToTheEnd(const std::string& root) {
+    for (int i = 0; i < 6 && StateOf(root) != kRootDeleted; ++i) {
+      Pass(options_.min_retired + std::chrono::seconds(1));
+      EXPECT_THAT(Collect(root).error, IsEmpty());
+    }
+    EXPECT_EQ(StateOf(root), kRootDeleted);
+  }
+  std::vector<GcProblem> Problems() {
+    const auto check = CheckInvariants(store_, clock_.now);
+    EXPECT_TRUE(check.ok());
+    return check->problems;
+  }
+
+  TestFolder folder_;
+  StoreClock clock_;
+  MemoryStore store_;
+  Origin origin_;
+  std::unique_ptr<KeyService> keys_;
+  GcOptions options_;
+};
+
+TEST_F(CollectorTest, ARootWithNothingReferencedIsDeletedButItsState) {
+  const std::string id = Publish("a", 1);
+  const std::string old = Rotate();
+  ASSERT_TRUE(origin_.RemovePointer(*ImageName::Parse("a")).ok());
+  CollectToTheEnd(old);
+  EXPECT_EQ(CountBelow("roots/" + old + "/"), 1u);
+  EXPECT_EQ(RootOf(id), "");
+  EXPECT_THAT(Problems(), IsEmpty());
+}
+
+TEST_F(CollectorTest, AnImageMovesWithAllItsChunksAndStaysReadable) {
+  const std::string id = Publish("a", 1);
+  const std::string old = Rotate();
+  const RootReport report = Collect(old);
+  EXPECT_EQ(report.moved_manifests, 1u);
+  EXPECT_EQ(report.copied_chunks, 3u);
+  EXPECT_NE(RootOf(id), old);
+  CollectToTheEnd(old);
+  const auto image = origin_.Resolve(*ImageName::Parse("a"));
+  ASSERT_TRUE(image.ok());
+  for (size_t i = 0; i < image->manifest.chunk_count(); ++i)
+    EXPECT_TRUE(
+        origin_.ReadChunk(image->record.root, image->manifest.ChunkAt(i)).ok());
+  EXPECT_THAT(Problems(), IsEmpty());
+}
+
+TEST_F(CollectorTest, AChunkOfTwoImagesIsCopiedOnce) {
+  Publish("a", 1);
+  Publish("b", 1);
+  const std::string old = Rotate();
+  const RootReport report = Collect(old);
+  EXPECT_EQ(report.moved_manifests, 2u);
+  EXPECT_EQ(report.copied_chunks, 3u);
+}
+
+TEST_F(CollectorTest, ARootStaysRetiredForItsTime) {
+  Publish("a", 1);
+  const std::string root = Rotate();
+  Collect(root);
+  Pass(options_.min_retired - std::chrono::seconds(10));
+  EXPECT_EQ(Collect(root).state_after, kRootRetired);
+  Pass(std::chrono::seconds(11));
+  EXPECT_EQ(Collect(root).state_after, kRootExpired);
+}
+
+TEST_F(CollectorTest, AnAttachedDeviceKeepsItsImageThoughItsTagMovedOn) {
+  const std::string id = Publish("a", 1);
+  ASSERT_TRUE(RenewLease(store_, clock_, id, "w1", "test").ok());
+  Publish("a", 2);
+  const std::string old = Rotate();
+  Collect(old);
+  EXPECT_NE(RootOf(id), old);
+  const auto renewed = RenewLease(store_, clock_, id, "w1", "test");
+  ASSERT_TRUE(renewed.ok());
+  EXPECT_EQ(renewed->root, RootOf(id));
+}
+
+TEST_F(CollectorTest, APinKeepsAndADeadLeaseDoesNot) {
+  const std::string pinned = Publish("a", 1);
+  ASSERT_TRUE(PinManifest(store_, pinned, "registry").ok());
+  const std::string leased = Publish("b", 2);
+  ASSERT_TRUE(RenewLease(store_, clock_, leased, "w1", "test").ok());
+  ASSERT_TRUE(origin_.RemovePointer(*ImageName::Parse("a")).ok());
+  ASSERT_TRUE(origin_.RemovePointer(*ImageName::Parse("b")).ok());
+  const std::string old = Rotate();
+  CollectToTheEnd(old);
+  EXPECT_NE(RootOf(pinned), old);
+  EXPECT_NE(RootOf(pinned), "");
+  EXPECT_EQ(RootOf(leased), "");
+  EXPECT_THAT(Problems(), IsEmpty());
+}
+
+// What a broken migration would do: the root expires with an image in it.
+class LeftBehindTest : public CollectorTest {
+ protected:
+  void Expire(const std::string& root) {
+    ASSERT_TRUE(AdvanceRoot(store_, clock_, *LoadRoot(store_, root)).ok());
+  }
+};
+
+TEST_F(LeftBehindTest, AReaderOfAnExpiredRootRaisesAnAlarmAndReadsOn) {
+  const std::string id = Publish("a", 1);
+  const std::string old = Rotate();
+  Expire(old);
+  const auto record = RenewLease(store_, clock_, id, "w1", "a device");
+  ASSERT_TRUE(record.ok());
+  const auto alarms = ListAlarms(store_, /*all=*/false);
+  ASSERT_EQ(alarms->size(), 1u);
+  EXPECT_EQ(alarms->front().alarm.root, old);
+  EXPECT_EQ(alarms->front().alarm.manifest_id, id);
+  EXPECT_EQ(alarms->front().alarm.reader, "a device");
+}
+
+TEST_F(LeftBehindTest, TheCollectorFindsItMovesItAndDeletesNothing) {
+  const std::string id = Publish("a", 1);
+  Publish("b", 2);
+  ASSERT_TRUE(origin_.RemovePointer(*ImageName::Parse("b")).ok());
+  const std::string old = Rotate();
+  Expire(old);
+  const uint64_t before = CountBelow("roots/" + old + "/");
+  Pass(3 * kLeasePeriod + std::chrono::seconds(1));
+  Collect(old);
+  EXPECT_NE(RootOf(id), old);
+  Collect(old);
+  EXPECT_EQ(CountBelow("roots/" + old + "/"), before);
+  const auto alarms = ListAlarms(store_, /*all=*/false);
+  ASSERT_EQ(alarms->size(), 1u);
+  ASSERT_TRUE(AcknowledgeAlarm(store_, alarms->front()).ok());
+  Collect(old);
+  EXPECT_EQ(StateOf(old), kRootDeleted);
+  EXPECT_THAT(Problems(), IsEmpty());
+}
+
+TEST_F(LeftBehindTest, AnAlarmThatIsRaisedAgainIsNotAcknowledgedByTheOldSight) {
+  const std::string id = Publish("a", 1);
+  const std::string old = Rotate();
+  Expire(old);
+  ASSERT_TRUE(RenewLease(store_, clock_, id, "w1", "x").ok());
+  const auto shown = ListAlarms(store_, false);
+  ASSERT_TRUE(AcknowledgeAlarm(store_, shown->front()).ok());
+  ASSERT_TRUE(RenewLease(store_, clock_, id, "w1", "x").ok());
+  EXPECT_EQ(ListAlarms(store_, false)->size(), 1u);
+  EXPECT_EQ(AcknowledgeAlarm(store_, shown->front()).error().code,
+            Code::kExists);
+}
+
+TEST_F(LeftBehindTest, NothingIsPinnedInAnExpiredRoot) {
+  const std::string id = Publish("a", 1);
+  Expire(Rotate());
+  EXPECT_EQ(PinManifest(store_, id, "x").error().code, Code::kUnavailable);
+  EXPECT_EQ(CountBelow("pins/"), 0u);
+}
+
+TEST_F(LeftBehindTest, TheCheckNamesIt) {
+  Publish("a", 1);
+  const std::string old = Rotate();
+  Expire(old);
+  const auto problems = Problems();
+  ASSERT_EQ(problems.size(), 1u);
+  EXPECT_THAT(problems.front().what, HasSubstr("expired"));
+}
+
+TEST_F(CollectorTest, AMissingChunkKeepsTheRootAndIsNamed) {
+  const std::string id = Publish("a", 1);
+  const std::string old = Rotate();
+  const auto image = origin_.Resolve(*ImageName::Parse("a"));
+  const std::string chunk = ChunkKey(old, image->manifest.ChunkAt(0).name);
+  ASSERT_TRUE(store_.Delete(chunk).ok());
+  Pass(options_.min_retired * 2);
+  const RootReport report = Collect(old);
+  EXPECT_THAT(report.error, HasSubstr(id));
+  EXPECT_EQ(StateOf(old), kRootRetired);
+}
+
+TEST_F(CollectorTest, ADryRunChangesNothing) {
+  Publish("a", 1);
+  const std::string old = Rotate();
+  options_.dry_run = true;
+  const RootReport report = Collect(old);
+  EXPECT_EQ(report.referenced_manifests, 1u);
+  EXPECT_EQ(report.moved_manifests, 0u);
+  EXPECT_EQ(CountBelow("roots/" + old + "/manifests/"), 1u);
+}
+
+TEST_F(CollectorTest, TheLastActiveRootCannotRetire) {
+  Publish("a", 1);
+  const std::string root = LoadRoots(store_)->front().id;
+  EXPECT_EQ(RetireRoot(store_, clock_, root).error().code, Code::kInvalid);
+}
+
+// A converter that sleeps before its pointer write until its root is gone.
+TEST_F(CollectorTest, APointerIntoADeletedRootIsTakenBack) {
+  Publish("a", 9);
+  const auto root = origin_.OpenActiveRoot(*keys_);
+  const auto image = StoreTestImage(origin_, *root, 3, 1);
+  const auto wrapped = keys_->Wrap(image->data_key, "b");
+  ASSERT_TRUE(
+      origin_.PublishManifest(root->id, image->manifest, "b", *wrapped).ok());
+  const std::string old = Rotate();
+  CollectToTheEnd(old);
+  const Status published = origin_.PublishPointer(
+      *ImageName::Parse("b"),
+      {.image_digest = TestDigest(), .manifest_id = image->manifest.id()});
+  ASSERT_FALSE(published.ok());
+  EXPECT_EQ(origin_.ReadPointer(*ImageName::Parse("b")).error().code,
+            Code::kNotFound);
+  EXPECT_THAT(Problems(), IsEmpty());
+}
+
+TEST_F(CollectorTest, WhatLatecomersPutIntoADeletedRootIsSwept) {
+  Publish("a", 1);
+  const std::string old = Rotate();
+  CollectToTheEnd(old);
+  const Bytes late(kPageSize, std::byte{7});
+  bool was_absent = false;
+  ASSERT_TRUE(
+      origin_.PutChunk(old, ChunkName(Sha256Of(late)), late, &was_absent).ok());
+  EXPECT_EQ(Problems().size(), 1u);
+  Collect(old);
+  EXPECT_EQ(CountBelow("roots/" + old + "/"), 1u);
+}
+
+}  // namespace
+}  // namespace morsel
