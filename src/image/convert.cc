@@ -9,6 +9,7 @@
 #include <optional>
 #include <utility>
 
+#include "base/log.h"
 #include "base/parallel.h"
 #include "chunk/seal.h"
 #include "image/flatten.h"
@@ -19,6 +20,8 @@ namespace {
 
 // Uploads that wait for the store beside the threads that compute.
 constexpr size_t kWaitingUploads = 14;
+// How many rotations one convert follows: each takes hours.
+constexpr int kRotationsMax = 3;
 
 FlattenOptions OptionsOf(const ConvertRequest& request) {
   return {.source = request.source,
@@ -147,23 +150,11 @@ Status ExportTo(const FlatImage& flat, int fd, size_t threads,
   return Ok();
 }
 
-}  // namespace
-
-Result<ConvertReport> ConvertImage(const ConvertRequest& request,
-                                   const ConvertContext& context) {
-  const FlattenOptions options = OptionsOf(request);
-  // Asked first: a key that may not convert is found before the work.
-  RootChoice choice{
-      .placement = request.placement, .tenant = request.tenant, .affinity = {}};
-  ASSIGN_OR_RETURN(WritableRoot root,
-                   context.origin.OpenActiveRoot(context.keys, choice));
-  ASSIGN_OR_RETURN(const FlatImage flat,
-                   FlattenImage(options, context.progress));
-  choice.affinity = flat.lowest_diff_id;
-  if (!root.is_only_choice) {
-    ASSIGN_OR_RETURN(root, context.origin.OpenActiveRoot(context.keys, choice));
-  }
-  ASSIGN_OR_RETURN(const ImageName name, NameOf(request, flat.suggested_name));
+// Uploads and publishes into the root that is active now.
+Result<ConvertReport> ConvertOnce(const ConvertContext& context,
+                                  const FlattenOptions& options,
+                                  const ImageName& name, const FlatImage& flat,
+                                  const WritableRoot& root) {
   ASSIGN_OR_RETURN(const PopularList popular,
                    context.origin.ReadPopular(root.id));
   ASSIGN_OR_RETURN(
@@ -183,6 +174,43 @@ Result<ConvertReport> ConvertImage(const ConvertRequest& request,
   ASSIGN_OR_RETURN(report.manifest_id,
                    Publish(context, name, flat, root, std::move(uploaded)));
   return report;
+}
+
+// Whether a publication failed since its root was retired meanwhile.
+bool WasRotated(const ConvertContext& context, const WritableRoot& root,
+                const Error& error) {
+  if (error.code != Code::kUnavailable) return false;
+  const Result<bool> active = context.origin.IsActive(root.id);
+  return active.ok() && !*active;
+}
+
+}  // namespace
+
+Result<ConvertReport> ConvertImage(const ConvertRequest& request,
+                                   const ConvertContext& context) {
+  const FlattenOptions options = OptionsOf(request);
+  // Asked first: a key that may not convert is found before the work.
+  RootChoice choice{
+      .placement = request.placement, .tenant = request.tenant, .affinity = {}};
+  ASSIGN_OR_RETURN(WritableRoot root,
+                   context.origin.OpenActiveRoot(context.keys, choice));
+  ASSIGN_OR_RETURN(const FlatImage flat,
+                   FlattenImage(options, context.progress));
+  choice.affinity = flat.lowest_diff_id;
+  if (!root.is_only_choice) {
+    ASSIGN_OR_RETURN(root, context.origin.OpenActiveRoot(context.keys, choice));
+  }
+  ASSIGN_OR_RETURN(const ImageName name, NameOf(request, flat.suggested_name));
+  for (int tries = 1;; ++tries) {
+    Result<ConvertReport> report =
+        ConvertOnce(context, options, name, flat, root);
+    if (report.ok() || tries == kRotationsMax ||
+        !WasRotated(context, root, report.error()))
+      return report;
+    LogWarn("the root was retired meanwhile: publishing into another",
+            {{"image", name.ToString()}, {"root", root.id}});
+    ASSIGN_OR_RETURN(root, context.origin.OpenActiveRoot(context.keys, choice));
+  }
 }
 
 Status ExportExt4(const ConvertRequest& request, const std::string& path,
