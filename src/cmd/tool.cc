@@ -57,8 +57,8 @@ std::string Tool::KeyPath() const {
 Result<Origin*> Tool::OpenOrigin(bool writing) {
   if (origin_ != nullptr && (writing_ || !writing)) return origin_.get();
   if (writing) RETURN_IF_ERROR(MakeDirectories(config_.StateDir(), 0755));
-  Result<std::unique_ptr<ObjectStore>> store =
-      OpenStore(config_.Origin(), writing ? Access::kWrite : Access::kRead);
+  Result<std::unique_ptr<ObjectStore>> store = morsel::OpenStore(
+      config_.Origin(), writing ? Access::kWrite : Access::kRead);
   if (!store.ok() && store.error().code == Code::kNotFound)
     return MakeError(Code::kNotFound,
                      "there is no origin at " + config_.Origin() +
@@ -69,6 +69,11 @@ Result<Origin*> Tool::OpenOrigin(bool writing) {
   origin_ = std::make_unique<Origin>(*store_, SystemClock());
   writing_ = writing;
   return origin_.get();
+}
+
+Result<ObjectStore*> Tool::OpenStore(bool writing) {
+  RETURN_IF_ERROR(OpenOrigin(writing));
+  return store_.get();
 }
 
 Result<KeyService*> Tool::Keys() {

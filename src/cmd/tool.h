@@ -33,6 +33,8 @@ class Tool {
   // The origin for reading (it must exist) or writing (it is made). For
   // writing, a missing key file is made if the origin has no root yet.
   Result<Origin*> OpenOrigin(bool writing);
+  // The same, as the store that the origin lies in.
+  Result<ObjectStore*> OpenStore(bool writing);
   // Requires: OpenOrigin was called before. kDenied: the key file is missing
   // (says how to make one), or others can read it.
   Result<KeyService*> Keys();

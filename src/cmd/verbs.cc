@@ -276,27 +276,6 @@ VerbSpec RmVerb() {
           .run = RunRm};
 }
 
-VerbSpec AgentVerb() {
-  return {
-      .name = "agent",
-      .summary = "replace running agents by a newer program",
-      .description =
-          "'morsel agent upgrade PATH', or with --all for every device, has "
-          "the morsel-agent that is installed beside this program take the "
-          "place of the running one. The device stays, and its users see no "
-          "error, only a pause of some milliseconds. If the new program cannot "
-          "serve, the old one goes on.",
-      .arguments = {{.name = "ACTION", .help = "upgrade"},
-                    {.name = "PATH",
-                     .help = "the path that attach printed",
-                     .required = false,
-                     .complete = "device"}},
-      .options = {{.name = "all", .help = "every attached device"}},
-      .examples = {{"morsel agent upgrade --all",
-                    "After an update of the package."}},
-      .run = RunAgent};
-}
-
 VerbSpec RootsVerb() {
   return {
       .name = "roots",
@@ -305,8 +284,14 @@ VerbSpec RootsVerb() {
           "Without arguments, lists the roots of the origin. 'morsel roots "
           "admit ROOT KEY_FILE' lets the key of KEY_FILE convert into ROOT: "
           "its images then share chunks with the others' there, though "
-          "neither can open the other's.",
-      .arguments = {{.name = "ACTION", .help = "admit", .required = false},
+          "neither can open the other's. 'morsel roots new' makes a further "
+          "root "
+          "for new images, and 'morsel roots retire ROOT' lets one go: 'morsel "
+          "gc run' then moves what is still named to the others, and deletes "
+          "the rest with it.",
+      .arguments = {{.name = "ACTION",
+                     .help = "admit, new or retire",
+                     .required = false},
                     {.name = "ROOT",
                      .help = "the root's id",
                      .required = false},
@@ -314,9 +299,35 @@ VerbSpec RootsVerb() {
                      .help = "the key file to admit",
                      .required = false,
                      .complete = "file"}},
-      .options = {},
-      .examples = {},
+      .options = {{"placement", 0, "LABEL",
+                   "of a new root: a zone, say; images stay within it"},
+                  {"tenant", 0, "CLASS",
+                   "of a new root: a class of tenants that share chunks"}},
+      .examples = {{"morsel roots new && morsel roots retire r0123456789ab",
+                    "Rotates: garbage goes with the old root."}},
       .run = RunRoots};
+}
+
+VerbSpec GcVerb() {
+  return {
+      .name = "gc",
+      .summary = "collect garbage, and say how it stands",
+      .description =
+          "status: the roots with what they hold, and the alarms. run: one "
+          "pass of the collector: moves what is still named out of retired "
+          "roots, lets roots expire, and deletes expired ones; run it by a "
+          "timer, or with --daemon. check: holds the origin to the invariants "
+          "and exits with 4 if one is broken. resume: acknowledges the alarms "
+          "that it shows, after which deletion goes on.\n\nAn alarm is a read "
+          "of an expired root, which should not happen; it stops all deletion "
+          "(exit status 5). No key is needed, and any number of collectors may "
+          "run at once.\n\nA device that is attached does not follow its image "
+          "to another root yet: detach and attach it before its root expires.",
+      .arguments = {{.name = "ACTION", .help = "status, run, check or resume"}},
+      .options = {{"dry-run", 0, "", "run: only say what would be done"},
+                  {"daemon", 0, "", "run: a pass each gc.interval"}},
+      .examples = {{"morsel gc run --dry-run", "Says what a pass would do."}},
+      .run = RunGc};
 }
 
 VerbSpec KeysVerb() {
@@ -392,7 +403,7 @@ const std::vector<VerbSpec>& Verbs() {
   static const std::vector<VerbSpec> verbs = {
       ConvertVerb(), RunVerb(),    InspectVerb(),    VerifyVerb(), ImagesVerb(),
       TagVerb(),     RmVerb(),     AttachVerb(),     DetachVerb(), MountVerb(),
-      UmountVerb(),  AgentVerb(),  StatVerb(),       TopVerb(),    RootsVerb(),
+      UmountVerb(),  StatVerb(),   TopVerb(),        RootsVerb(),  GcVerb(),
       KeysVerb(),    DoctorVerb(), CompletionVerb(), ManVerb(),
   };
   return verbs;

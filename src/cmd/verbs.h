@@ -22,7 +22,6 @@ Result<int> RunAttach(Tool& tool, const Arguments& arguments);
 Result<int> RunDetach(Tool& tool, const Arguments& arguments);
 Result<int> RunMount(Tool& tool, const Arguments& arguments);
 Result<int> RunUmount(Tool& tool, const Arguments& arguments);
-Result<int> RunAgent(Tool& tool, const Arguments& arguments);
 
 // verb_run.cc
 Result<int> RunRun(Tool& tool, const Arguments& arguments);
@@ -33,6 +32,9 @@ Result<int> RunTop(Tool& tool, const Arguments& arguments);
 
 // verbs_keys.cc
 Result<int> RunKeys(Tool& tool, const Arguments& arguments);
+
+// verbs_gc.cc
+Result<int> RunGc(Tool& tool, const Arguments& arguments);
 
 // verbs_admin.cc
 Result<int> RunRoots(Tool& tool, const Arguments& arguments);

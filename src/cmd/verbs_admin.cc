@@ -2,11 +2,13 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/random.h"
 #include "cmd/documents.h"
 #include "cmd/verbs.h"
 #include "keys/file_key_service.h"
+#include "origin/root_state.h"
 #include "sandbox/doctor.h"
 
 namespace morsel {
@@ -56,13 +58,45 @@ Result<int> ListRoots(Tool& tool) {
   return 0;
 }
 
+Result<int> MakeRoot(Tool& tool, const Arguments& arguments) {
+  ASSIGN_OR_RETURN(Origin* const origin, tool.OpenOrigin(/*writing=*/true));
+  ASSIGN_OR_RETURN(KeyService* const keys, tool.Keys());
+  ASSIGN_OR_RETURN(
+      const std::string id,
+      origin->CreateRoot(*keys, SystemRandom(), arguments.Get("placement"),
+                         arguments.Get("tenant")));
+  Json json;
+  json["root"] = id;
+  tool.Print(json, id, "made the root " + id + "\n");
+  return 0;
+}
+
+Result<int> RetireOne(Tool& tool, const Arguments& arguments) {
+  const std::string id = arguments.Get("ROOT");
+  if (!IsRootId(id))
+    return UsageError("roots", "retire wants the id of a root");
+  RETURN_IF_ERROR(tool.OpenStore(/*writing=*/false));
+  ASSIGN_OR_RETURN(ObjectStore* const store, tool.OpenStore(/*writing=*/true));
+  RETURN_IF_ERROR_AS(RetireRoot(*store, SystemClock(), id), "retire " + id);
+  Json json;
+  json["root"] = id;
+  tool.Print(
+      json, id,
+      "retired " + id + "; `morsel gc run` moves its images and collects it\n");
+  return 0;
+}
+
 }  // namespace
 
 Result<int> RunRoots(Tool& tool, const Arguments& arguments) {
   const std::string action = arguments.Get("ACTION");
   if (action.empty()) return ListRoots(tool);
   if (action == "admit") return AdmitKey(tool, arguments);
-  return UsageError("roots", "'" + action + "' is no action; there is 'admit'");
+  if (action == "new") return MakeRoot(tool, arguments);
+  if (action == "retire") return RetireOne(tool, arguments);
+  return UsageError("roots", "'" + action +
+                                 "' is no action; there are 'admit', 'new' "
+                                 "and 'retire'");
 }
 
 namespace {
