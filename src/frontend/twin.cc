@@ -2,6 +2,7 @@
 #include "frontend/twin.h"
 
 #include <poll.h>
+#include <signal.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -11,7 +12,7 @@
 #include <utility>
 
 #include "base/bytes.h"
-#include "frontend/agent_files.h"
+#include "base/log.h"
 #include "net/unix_socket.h"
 
 namespace morsel {
@@ -69,13 +70,6 @@ Result<bool> Twin::Fork(Twin& twin, std::vector<TwinNews>& news) {
   return false;
 }
 
-Twin Twin::Adopt(Child process, Fd socket) {
-  Twin twin;
-  twin.process_ = std::move(process);
-  twin.socket_ = std::move(socket);
-  return twin;
-}
-
 bool Twin::Tell(TwinNews::Kind kind, const Child& process, const Fd& socket) {
   if (!exists()) return false;
   std::array<std::byte, kNewsSize> packet;
@@ -88,7 +82,9 @@ bool Twin::Tell(TwinNews::Kind kind, const Child& process, const Fd& socket) {
 
 void Twin::End() {
   if (!exists()) return;
-  KillAndWait(process_);
+  ::kill(process_.pid, SIGKILL);
+  const Result<int> ignored = WaitChild(process_);
+  static_cast<void>(ignored);
   *this = {};
 }
 
