@@ -102,9 +102,10 @@ FlightPtr FetchPipeline::TakeFar(OriginSlots::Held& held) {
   MutexLock lock(mutex_);
   while (true) {
     const auto now = clock_.Now();
-    const OriginSlots& slots = slots_;
+    // Clang does not see that the lock is held in there.
+    const OriginSlots* const slots = &slots_;
     auto flight =
-        far_.Take([&](const Flight& each) { return slots.MayGo(each, now); });
+        far_.Take([&](const Flight& each) { return slots->MayGo(each, now); });
     if (flight != nullptr) {
       flight->running = true;
       held = slots_.Take(*flight, now);
