@@ -7,7 +7,8 @@
 set -euo pipefail
 here=$(dirname "$0")
 scripts=("$@")
-[[ ${#scripts[@]} -gt 0 ]] || scripts=(convert sharing attach reads local_cache ready pull)
+[[ ${#scripts[@]} -gt 0 ]] ||
+  scripts=(convert sharing attach reads local_cache ready pull salts)
 
 printf '%s, %s cores, %s GiB, Linux %s, commit %s, load %s\n' \
   "$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)" "$(nproc)" \

@@ -2,6 +2,8 @@
 #include "frontend/agent_files.h"
 
 #include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -83,6 +85,23 @@ Result<AgentFiles> AgentFiles::Make() {
   return files;
 }
 
+Result<AgentFiles> AgentFiles::Inherit(const GuardState& state) {
+  AgentFiles files;
+  ASSIGN_OR_RETURN(files.setup, ReadSetup());
+  if (!files.setup.read_only)
+    files.overlay = OverlayFiles{.data = Fd(state.overlay_data),
+                                 .map = Fd(state.overlay_map),
+                                 .key = Fd(state.overlay_key)};
+  files.stats = Fd(state.stats);
+  files.slots = Fd(state.slots);
+  return files;
+}
+
+Result<FuseSlots> AgentFiles::MapMarks() const {
+  return FuseSlots::Map(slots.get(), setup.thread_count,
+                        FuseSlots::Part::kHeader);
+}
+
 Result<StartedChild> SpawnChild(const AgentFiles& files, int fuse_fd) {
   ASSIGN_OR_RETURN(auto sockets, MakeSocketPair());
   SpawnOptions options{.argv = {"/proc/self/exe", "--child"},
@@ -104,6 +123,16 @@ Result<StartedChild> SpawnChild(const AgentFiles& files, int fuse_fd) {
     options.fds.emplace_back(kAgentOverlayLockFd, kChildOverlayLockFd);
   ASSIGN_OR_RETURN_AS(Child process, Spawn(options), "start the agent's child");
   return StartedChild{std::move(process), std::move(sockets.first)};
+}
+
+void KillAndWait(const Child& process) {
+  if (process.pid <= 0) return;
+  ::kill(process.pid, SIGKILL);
+  pollfd polled{process.pidfd.get(), POLLIN, 0};
+  while (process.pidfd && ::poll(&polled, 1, -1) < 1) continue;
+  // Fails for one that is not a child of ours.
+  const Result<int> ignored = WaitChild(process);
+  static_cast<void>(ignored);
 }
 
 }  // namespace morsel

@@ -12,6 +12,8 @@
 #include "base/process.h"
 #include "base/result.h"
 #include "block/agent_setup.h"
+#include "frontend/fuse_slots.h"
+#include "frontend/guard_state.h"
 
 namespace morsel {
 
@@ -31,6 +33,10 @@ struct AgentFiles {
   // Reads the setup, and makes the rest. kInvalid: the setup is damaged; kIo,
   // kExhausted.
   static Result<AgentFiles> Make();
+  // The part of the slots that a guard needs.
+  Result<FuseSlots> MapMarks() const;
+  // Owns those of `state` from then on.
+  static Result<AgentFiles> Inherit(const GuardState& state);
 };
 
 // A child that waits for its first local cache (frontend/child.h).
@@ -39,5 +45,8 @@ struct StartedChild {
   Fd socket;  // the guard's end
 };
 Result<StartedChild> SpawnChild(const AgentFiles& files, int fuse_fd);
+
+// SIGKILL, and waits for the end. Also of a process that another has started.
+void KillAndWait(const Child& process);
 
 }  // namespace morsel

@@ -168,7 +168,7 @@ Status Child::Start() {
   RETURN_IF_ERROR_AS(GiveUpRights(setup), "confine the agent's child");
   RETURN_IF_ERROR(OpenDevices(setup, std::move(manifest), std::move(overlay)));
   RETURN_IF_ERROR(file_->Start(*device_));
-  slots_->SetServing(true);
+  slots_->SetServing(SystemClock().Now());
   return Ok();
 }
 

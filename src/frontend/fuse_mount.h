@@ -6,6 +6,7 @@
 #pragma once
 
 #include <string>
+#include <utility>
 
 #include "base/fd.h"
 #include "base/result.h"
@@ -17,6 +18,10 @@ class FuseMount {
   // Mounts on the folder `path`, for every user that its permissions admit.
   // kDenied: not root; kNotFound: no /dev/fuse; kIo.
   static Result<FuseMount> Make(const std::string& path);
+  // Takes over what another has mounted on `path` with `fd`.
+  static FuseMount Adopt(Fd fd, std::string path) {
+    return FuseMount(std::move(fd), std::move(path));
+  }
   FuseMount(FuseMount&& other) noexcept;
   FuseMount& operator=(FuseMount&&) = delete;
   // Aborts, unless unmounted.

@@ -47,7 +47,8 @@ fuse_in_header HeaderOf(ByteSpan slot) {
 // A new file is all zeros, and so is this.
 struct FuseSlots::Header {
   std::atomic<uint32_t> init_length;
-  std::atomic<uint32_t> serving;
+  std::atomic<int64_t> serving_ns;  // since when; 0: not yet
+  std::atomic<int64_t> guard;       // process id
   std::atomic<uint64_t> deaths;
   std::atomic<uint64_t> deaths_in_a_row;
   std::atomic<uint64_t> finished;  // by all, when a death was last counted
@@ -163,15 +164,23 @@ std::vector<HeldRequest> FuseSlots::Held() const {
   return all;
 }
 
+void FuseSlots::SetGuard(int64_t pid) { header().guard.store(pid); }
+
+bool FuseSlots::ClaimGuard(int64_t dead, int64_t pid) {
+  return header().guard.compare_exchange_strong(dead, pid);
+}
+
 void FuseSlots::AddDeath() { header().deaths.fetch_add(1); }
 
 uint64_t FuseSlots::Deaths() const { return header().deaths.load(); }
 
-void FuseSlots::SetServing(bool serving) {
-  header().serving.store(serving ? 1 : 0);
+void FuseSlots::SetServing(std::chrono::steady_clock::time_point now) {
+  header().serving_ns.store(Nanoseconds(now));
 }
 
-bool FuseSlots::IsServing() const { return header().serving.load() != 0; }
+void FuseSlots::SetNotServing() { header().serving_ns.store(0); }
+
+bool FuseSlots::IsServing() const { return header().serving_ns.load() != 0; }
 
 uint64_t FuseSlots::CountFinished() const {
   uint64_t count = 0;
@@ -200,10 +209,11 @@ bool FuseSlots::CountDeath(const Death& death) {
     Blame(m, death);
   }
   Header& counts = header();
-  const bool served = counts.serving.exchange(0) != 0;
   const uint64_t finished = CountFinished();
   const bool progress = counts.finished.exchange(finished) != finished;
   const int64_t now = Nanoseconds(death.now);
+  const int64_t serving_ns = counts.serving_ns.exchange(0);
+  const std::chrono::nanoseconds served(serving_ns == 0 ? 0 : now - serving_ns);
   // Nobody who waits: nobody who could wait for ever. But a child that cannot
   // even start, by its own fault, would be started again and again.
   if (progress || (death.killed && !awaited)) {
@@ -212,7 +222,7 @@ bool FuseSlots::CountDeath(const Death& death) {
     return true;
   }
   if (counts.stalled_ns.load() == 0) counts.stalled_ns.store(now);
-  if (death.killed && !served)
+  if (death.killed && served < kUnsuspicious)
     return now - counts.stalled_ns.load() < death.patience.count();
   return counts.deaths_in_a_row.fetch_add(1) + 1 < kMaxDeathsInARow;
 }

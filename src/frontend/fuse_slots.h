@@ -74,8 +74,8 @@ class FuseSlots {
   static constexpr uint32_t kMaxDeathsOfRequest = 3;
   // So many deaths in a row with no request finished end the device.
   static constexpr uint64_t kMaxDeathsInARow = 5;
-  // A SIGKILL that comes sooner after a request was begun says nothing
-  // against the request: it came from outside.
+  // A SIGKILL that comes sooner after a request was begun, or after the child
+  // began to serve, says nothing against either: it came from outside.
   static constexpr std::chrono::milliseconds kUnsuspicious{100};
 
   enum class Part { kHeader, kWhole };
@@ -104,12 +104,18 @@ class FuseSlots {
   // What the slots hold, by unique ids: the oldest first.
   std::vector<HeldRequest> Held() const;
 
+  // Who guards. A twin may claim the place of a guard that has died; of two
+  // that try, one is told true.
+  void SetGuard(int64_t pid);
+  bool ClaimGuard(int64_t dead, int64_t pid);
+
   // Processes of the agent that have died: for people.
   void AddDeath();
   uint64_t Deaths() const;
 
-  // A child says that it has taken everything over.
-  void SetServing(bool serving);
+  // A child says that it has taken everything over, at `now`.
+  void SetServing(std::chrono::steady_clock::time_point now);
+  void SetNotServing();
   bool IsServing() const;
 
   struct Death {

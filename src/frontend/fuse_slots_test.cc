@@ -44,6 +44,11 @@ class FuseSlotsTest : public testing::Test {
   std::chrono::steady_clock::time_point Now() const {
     return std::chrono::steady_clock::time_point(now_);
   }
+  // For a while.
+  void Serve() {
+    slots_.SetServing(Now());
+    now_ += FuseSlots::kUnsuspicious;
+  }
   bool Die(bool killed, bool awaited = false) {
     return slots_.CountDeath({.killed = killed,
                               .awaited = awaited,
@@ -159,10 +164,10 @@ TEST_F(FuseSlotsTest, FiveDeathsWithNothingFinishedEndTheDevice) {
   Receive(0, 10, FUSE_READ);
   Begin(0, 10);
   for (int i = 0; i < 4; ++i) {
-    slots_.SetServing(true);
+    Serve();
     EXPECT_TRUE(Die(true));
   }
-  slots_.SetServing(true);
+  Serve();
   EXPECT_FALSE(Die(true));
 }
 
@@ -170,7 +175,7 @@ TEST_F(FuseSlotsTest, AFinishedRequestBeginsTheCountAnew) {
   Receive(0, 10, FUSE_READ);
   Begin(0, 10);
   for (uint64_t i = 0; i < 20; ++i) {
-    slots_.SetServing(true);
+    Serve();
     EXPECT_TRUE(Die(true));
     if (i % 4 == 3) Finish(1, 100 + i);
     Begin(1, 100 + i);
@@ -179,7 +184,7 @@ TEST_F(FuseSlotsTest, AFinishedRequestBeginsTheCountAnew) {
 
 TEST_F(FuseSlotsTest, NobodyWaitsForAnIdleDevice) {
   for (int i = 0; i < 20; ++i) {
-    slots_.SetServing(true);
+    Serve();
     EXPECT_TRUE(Die(true));
   }
 }
@@ -187,6 +192,13 @@ TEST_F(FuseSlotsTest, NobodyWaitsForAnIdleDevice) {
 TEST_F(FuseSlotsTest, AChildThatCannotStartIsTriedFiveTimes) {
   for (int i = 0; i < 4; ++i) EXPECT_TRUE(Die(false));
   EXPECT_FALSE(Die(false));
+}
+
+TEST_F(FuseSlotsTest, AKillJustAfterTheStartIsNotTheChildsFault) {
+  for (int i = 0; i < 20; ++i) {
+    slots_.SetServing(Now());
+    EXPECT_TRUE(Die(true, true));
+  }
 }
 
 TEST_F(FuseSlotsTest, KillsDuringTheStartEndTheDeviceOnlyAfterATime) {

@@ -3,7 +3,6 @@
 
 #include <poll.h>
 #include <signal.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -19,10 +18,13 @@
 #include "base/process.h"
 #include "frontend/agent_files.h"
 #include "frontend/agent_note.h"
+#include "frontend/control.h"
 #include "frontend/fuse_mount.h"
 #include "frontend/fuse_slots.h"
+#include "frontend/guard_state.h"
 #include "frontend/local_cache_process.h"
 #include "frontend/report.h"
+#include "frontend/signals.h"
 #include "frontend/twin.h"
 #include "net/unix_socket.h"
 
@@ -35,19 +37,6 @@ constexpr std::chrono::seconds kSendTimeout(10);
 // What could not be started is tried again so often.
 constexpr std::chrono::seconds kTryAgain(1);
 
-// SIGTERM and its like become readable instead of ending the guard.
-Result<Fd> BlockSignals() {
-  sigset_t signals;
-  ::sigemptyset(&signals);
-  for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGQUIT})
-    ::sigaddset(&signals, number);
-  ::sigprocmask(SIG_BLOCK, &signals, nullptr);
-  ::signal(SIGPIPE, SIG_IGN);
-  Fd fd(::signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK));
-  if (!fd) return ErrnoError(errno, "signalfd");
-  return fd;
-}
-
 // Milliseconds for poll, at least 0.
 int MillisecondsUntil(Deadline deadline) {
   const auto left = std::chrono::ceil<std::chrono::milliseconds>(
@@ -59,6 +48,8 @@ class Guard {
  public:
   // Everything up to a usable device.
   Status Start();
+  // Takes the place of an older program, and replaces its child and cache.
+  Status Resume(int state);
   // Says `line` to the starter. A twin that has taken over says nothing: the
   // starter has seen the guard's death, or has heard it before.
   bool SayReady(const Json& line);
@@ -81,6 +72,12 @@ class Guard {
   void AttendSignal();
   void AttendCache();
   void AttendTwin();
+  // Someone who asks for a newer program.
+  void AttendControl();
+  GuardState State(const Fd& reply) const;
+  void FinishUpgrade();
+  // The twin goes on with the old program.
+  [[noreturn]] void FailUpgrade(const Error& error);
 
   void StartChild();
   // Gives the child a connection to the local cache.
@@ -101,6 +98,8 @@ class Guard {
   Fd child_socket_;
   Error start_error_;  // of one that kFailed, or of the cache
   Twin twin_;
+  Fd control_;  // listens
+  Fd reply_;    // to who has asked for this program, until it serves
   bool is_attached_ = false;  // a first child has served
   bool took_over_ = false;
 };
@@ -109,10 +108,10 @@ Status Guard::Start() {
   ASSIGN_OR_RETURN(signals_, BlockSignals());
   ASSIGN_OR_RETURN(AgentFiles files, AgentFiles::Make());
   files_.emplace(std::move(files));
-  ASSIGN_OR_RETURN(FuseSlots slots,
-                   FuseSlots::Map(files_->slots.get(), setup().thread_count,
-                                  FuseSlots::Part::kHeader));
+  ASSIGN_OR_RETURN(FuseSlots slots, files_->MapMarks());
   slots_.emplace(std::move(slots));
+  slots_->SetGuard(::getpid());
+  control_ = OpenControl(setup().device_dir);
   ASSIGN_OR_RETURN(LocalCacheProcess cache, LocalCacheProcess::Start(setup()));
   cache_.emplace(std::move(cache));
   ASSIGN_OR_RETURN(FuseMount mount,
@@ -121,6 +120,34 @@ Status Guard::Start() {
   RETURN_IF_ERROR(AwaitFirstChild());
   is_attached_ = true;
   KeepTwin();
+  return Ok();
+}
+
+Status Guard::Resume(int number) {
+  static_cast<void>(
+      ready_.Release());  // said long ago; the number is another's
+  is_attached_ = true;
+  ASSIGN_OR_RETURN(signals_, BlockSignals());
+  ASSIGN_OR_RETURN(const GuardState state, GuardState::Inherit(number));
+  reply_ = Fd(state.reply);
+  control_ = Fd(state.control);
+  ASSIGN_OR_RETURN(AgentFiles files, AgentFiles::Inherit(state));
+  files_.emplace(std::move(files));
+  ASSIGN_OR_RETURN(FuseSlots slots, files_->MapMarks());
+  slots_.emplace(std::move(slots));
+  mount_.emplace(
+      FuseMount::Adopt(Fd(state.fuse), setup().device_dir + "/fuse"));
+  twin_ = Twin::Adopt({state.twin.pid, Fd(state.twin.pidfd)},
+                      Fd(state.twin.socket));
+  cache_.emplace(LocalCacheProcess::WithArena(setup(), Fd(state.arena)));
+  const Fd old_control(state.cache.socket);
+  const Child old_cache{state.cache.pid, Fd(state.cache.pidfd)};
+  if (!cache_->is_shared()) KillAndWait(old_cache);
+  AttendCache();
+  const Fd old_socket(state.child.socket);
+  KillAndWait({state.child.pid, Fd(state.child.pidfd)});
+  slots_->SetNotServing();
+  StartChild();
   return Ok();
 }
 
@@ -176,22 +203,27 @@ Status Guard::GiveCache() {
 void Guard::TellTwin(TwinNews::Kind kind, const Child& process,
                      const Fd& socket) {
   // One that does not hear is replaced before the process goes on.
-  if (!twin_.exists() || twin_.Tell(kind, process, socket)) return;
-  twin_.End();
-  KeepTwin();
+  if (twin_.exists() && !twin_.Tell(kind, process, socket)) KeepTwin();
 }
 
-// Returns in the guard; and in the twin, once it is the guard and has a twin.
+// Forks a twin, in place of the one that there may be. Returns in the guard;
+// and in the twin, once it is the guard and has a twin.
 void Guard::KeepTwin() {
+  Twin old = std::move(twin_);
   while (true) {
+    const pid_t guard = ::getpid();
     std::vector<TwinNews> news;
     const Result<bool> is_guard = Twin::Fork(twin_, news);
     if (is_guard.ok() && !*is_guard) {
+      // The old one may live still, and claim it too.
+      if (!slots_->ClaimGuard(guard, ::getpid())) ::_exit(0);
+      old = {};
       TakeOver(std::move(news));
       continue;
     }
     if (!is_guard.ok())
       LogError("no twin", {{"cause", is_guard.error().message}});
+    old.End();
     WriteNote();
     return;
   }
@@ -200,6 +232,7 @@ void Guard::KeepTwin() {
 void Guard::TakeOver(std::vector<TwinNews> news) {
   // Whoever waits for the first one's word sees that it has died.
   ready_.Close();
+  reply_.Close();
   took_over_ = true;
   slots_->AddDeath();
   for (TwinNews& item : news) {
@@ -231,11 +264,13 @@ std::optional<int> Guard::Step(Deadline deadline) {
   const bool lacks = child_.pid < 0 || cache_->process().pid < 0 || lacks_twin;
   const Deadline until =
       lacks ? std::min(deadline, SystemClock().Now() + kTryAgain) : deadline;
-  std::array<pollfd, 5> polled = {
+  std::array<pollfd, 6> polled = {
       pollfd{child_.pidfd.get(), POLLIN, 0},
-      pollfd{child_socket_.get(), POLLIN, 0}, pollfd{signals_.get(), POLLIN, 0},
+      pollfd{child_socket_.get(), POLLIN, 0},
+      pollfd{signals_.get(), POLLIN, 0},
       pollfd{cache_->process().pidfd.get(), POLLIN, 0},
-      pollfd{twin_.process().pidfd.get(), POLLIN, 0}};
+      pollfd{twin_.process().pidfd.get(), POLLIN, 0},
+      pollfd{reply_ ? -1 : control_.get(), POLLIN, 0}};
   const int count =
       ::poll(polled.data(), polled.size(), MillisecondsUntil(until));
   if (count < 0) {
@@ -250,6 +285,7 @@ std::optional<int> Guard::Step(Deadline deadline) {
   if (polled[3].revents != 0 || (count == 0 && cache_->process().pid < 0))
     AttendCache();
   if (polled[4].revents != 0 || (count == 0 && lacks_twin)) AttendTwin();
+  if (polled[5].revents != 0) AttendControl();
   return std::nullopt;
 }
 
@@ -267,8 +303,10 @@ void Guard::AttendChildsWord() {
   if (report.ok()) {
     child_state_ = ChildState::kServing;
     WriteNote();
+    if (reply_) FinishUpgrade();
     return;
   }
+  if (reply_) FailUpgrade(report.error());
   child_state_ = ChildState::kFailed;
   start_error_ = report.error();
   LogError("the agent's child cannot start",
@@ -276,14 +314,14 @@ void Guard::AttendChildsWord() {
 }
 
 void Guard::AttendSignal() {
-  signalfd_siginfo info;
-  if (::read(signals_.get(), &info, sizeof(info)) != sizeof(info)) return;
-  if (info.ssi_signo == SIGHUP) return;  // a terminal went; nothing to do
+  const uint32_t number = ReadSignal(signals_);
+  // SIGHUP: a terminal went; nothing to do.
+  if (number == 0 || number == SIGHUP) return;
   // The child sees the end, and ends.
   const Status unmounted = mount_->Unmount();
   if (unmounted.ok()) return;
   LogWarn("not ended: the device is in use",
-          {{"signal", info.ssi_signo}, {"cause", unmounted.error().message}});
+          {{"signal", number}, {"cause", unmounted.error().message}});
 }
 
 // Hits go on without it; the child gets the next one.
@@ -332,6 +370,8 @@ bool Guard::BuryChild() {
   child_ = {};
   child_socket_.Close();
   if (mount_->HasEnded()) return true;
+  if (reply_)
+    FailUpgrade(MakeError(Code::kUnavailable, "the new child has died"));
   slots_->AddDeath();
   // A guard that was a twin has not started the child, and is not told.
   const int exit_code = code.ok() ? *code : 128 + SIGKILL;
@@ -344,6 +384,57 @@ bool Guard::BuryChild() {
        .now = SystemClock().Now(),
        .patience =
            std::chrono::duration_cast<std::chrono::nanoseconds>(patience)});
+}
+
+GuardState Guard::State(const Fd& reply) const {
+  GuardState state;
+  state.fuse = mount_->fd();
+  state.slots = files_->slots.get();
+  state.stats = files_->stats.get();
+  if (files_->overlay) {
+    state.overlay_data = files_->overlay->data.get();
+    state.overlay_map = files_->overlay->map.get();
+    state.overlay_key = files_->overlay->key.get();
+  }
+  state.arena = cache_->arena().get();
+  state.control = control_.get();
+  state.reply = reply.get();
+  state.child = GuardState::LinkOf(child_, child_socket_);
+  state.twin = GuardState::LinkOf(twin_.process(), twin_.socket());
+  state.cache = GuardState::LinkOf(cache_->process(), cache_->control());
+  return state;
+}
+
+void Guard::AttendControl() {
+  const std::optional<UpgradeRequest> request = TakeRequest(control_.get());
+  if (!request) return;
+  LogInfo("a newer program takes over", {{"program", request->program}});
+  // This returns only if it fails.
+  const Error error = State(request->client).Exec(request->program);
+  LogError("not upgraded", {{"cause", error.message}});
+  Reply(request->client, ErrorReport(error));
+}
+
+void Guard::FinishUpgrade() {
+  const Fd reply = std::move(reply_);
+  Json answer;
+  answer["guard"] = int64_t{::getpid()};
+  answer["child"] = int64_t{child_.pid};
+  answer["cache"] = int64_t{cache_->process().pid};
+  // The old program's twin served as the way back until now.
+  KeepTwin();
+  Reply(reply, answer);
+  LogInfo("upgraded", {{"image", setup().image}});
+}
+
+void Guard::FailUpgrade(const Error& error) {
+  LogError("the newer program cannot serve; the old one goes on",
+           {{"cause", error.message}});
+  Reply(reply_, ErrorReport(error));
+  KillAndWait(child_);
+  cache_->Stop();
+  // No destructor runs: the mount lives on.
+  ::_exit(1);
 }
 
 void Guard::WriteNote() {
@@ -376,6 +467,15 @@ int Guard::End(int code) {
 }
 
 }  // namespace
+
+int ResumeGuard(int state) {
+  Guard guard;
+  const Status resumed = guard.Resume(state);
+  if (resumed.ok()) return guard.Supervise();
+  LogError("this program cannot take the guard's place; the twin goes on",
+           {{"cause", resumed.error().message}});
+  ::_exit(1);
+}
 
 int RunGuard() {
   Guard guard;

@@ -14,6 +14,11 @@
 // twin takes it over. A child is started when its predecessor is gone (pidfd),
 // and begins when the twin knows of it.
 //
+// A newer program takes the guard's place by exec (frontend/control.h), with
+// the same process id and descriptors, and replaces local cache and child. The
+// twin stays of the old program until they serve: if the new one dies before,
+// the twin goes on with the old one.
+//
 // The descriptors that it gets are those of block/agent_setup.h, those that it
 // gives those of frontend/child.h and localcache/server.h.
 //
@@ -22,11 +27,13 @@
 // children die again and again with no request finished
 // (FuseSlots::CountDeath): every user of the device has got EIO then.
 //
-// Thread safety: RunGuard is called once.
+// Thread safety: one of the two is called, once.
 #pragma once
 
 namespace morsel {
 
 int RunGuard();
+// `state` is the number of a descriptor (frontend/guard_state.h).
+int ResumeGuard(int state);
 
 }  // namespace morsel

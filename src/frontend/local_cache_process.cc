@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "frontend/local_cache_process.h"
 
-#include <signal.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -11,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "frontend/agent_files.h"
 #include "localcache/server.h"
 #include "localcache/shared_client.h"
 #include "net/unix_socket.h"
@@ -45,6 +45,13 @@ Result<LocalCacheProcess> LocalCacheProcess::Start(const AgentSetup& setup) {
   }
   ASSIGN_OR_RETURN(process.arena_, MakeArenaFile());
   RETURN_IF_ERROR_AS(process.Spawn(), "start the local cache");
+  return process;
+}
+
+LocalCacheProcess LocalCacheProcess::WithArena(const AgentSetup& setup,
+                                               Fd arena) {
+  LocalCacheProcess process(setup);
+  process.arena_ = std::move(arena);
   return process;
 }
 
@@ -135,8 +142,7 @@ Status LocalCacheProcess::Restart() {
 
 void LocalCacheProcess::Stop() {
   if (process_.pid < 0 || is_shared()) return;
-  ::kill(process_.pid, SIGKILL);
-  const Result<int> ignored = WaitChild(process_);
+  KillAndWait(process_);
   process_ = {};
 }
 

@@ -29,6 +29,8 @@ class LocalCacheProcess {
   // kExhausted: the shared one refuses the start, for load. kUnavailable: it
   // does not run.
   static Result<LocalCacheProcess> Start(const AgentSetup& setup);
+  // None runs yet: Restart starts one with this arena.
+  static LocalCacheProcess WithArena(const AgentSetup& setup, Fd arena);
   LocalCacheProcess(LocalCacheProcess&&) noexcept = default;
   LocalCacheProcess& operator=(LocalCacheProcess&&) noexcept = default;
 
@@ -36,6 +38,7 @@ class LocalCacheProcess {
   // pid -1: it runs no more. A shared one is nobody's to kill or to wait for.
   const Child& process() const { return process_; }
   const Fd& control() const { return control_; }
+  const Fd& arena() const { return arena_; }
   // The client's end of a new connection. kUnavailable: it has died.
   Result<Fd> NewClient();
   // After its death: starts the next, or connects to it. kUnavailable: too many

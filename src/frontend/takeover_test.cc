@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <linux/fuse.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -35,11 +36,15 @@ struct Request {
   uint32_t opcode = 0;
   uint64_t offset = 0;
   Bytes bytes;  // of a write; what a read must give
+  int error = 0;
 };
 
 // What all servers count together.
 struct Counts {
   std::atomic<uint64_t> changes;
+  std::atomic<uint64_t> calls;
+  // While it is set, calls of the device wait.
+  std::atomic<bool> slow;
 };
 
 class CountingDevice final : public BlockDevice {
@@ -48,9 +53,13 @@ class CountingDevice final : public BlockDevice {
       : next_(std::move(next)), counts_(counts) {}
   uint64_t size() const override { return next_->size(); }
   Status Read(uint64_t offset, MutableByteSpan out) override {
+    ++counts_.calls;
+    counts_.slow.wait(true);
     return next_->Read(offset, out);
   }
   Status Write(uint64_t offset, ByteSpan bytes) override {
+    ++counts_.calls;
+    counts_.slow.wait(true);
     ++counts_.changes;
     return next_->Write(offset, bytes);
   }
@@ -176,6 +185,19 @@ class TakeoverTest : public testing::Test {
     open_.emplace(Send(request.opcode, kDiskInode, body), request);
   }
 
+  // Asks that `target` ends.
+  uint64_t SendInterrupt(uint64_t target) {
+    fuse_interrupt_in in{};
+    in.unique = target;
+    Bytes body;
+    Append(body, in);
+    return Send(FUSE_INTERRUPT, 0, body);
+  }
+  // Until the device has been called.
+  void AwaitCall() {
+    while (counts_->calls.load() == 0) ::sched_yield();
+  }
+
   // Takes one answer; false if there is none within `timeout_ms`.
   bool Receive(int timeout_ms) {
     pollfd polled{kernel_.get(), POLLIN, 0};
@@ -187,6 +209,7 @@ class TakeoverTest : public testing::Test {
     std::memcpy(&header, buffer.data(), sizeof(header));
     EXPECT_EQ(header.len, (*message)->byte_count);
     last_error_ = header.error;
+    last_unique_ = header.unique;
     const auto found = open_.find(header.unique);
     // ENOENT, says the kernel: it has been answered before.
     if (found == open_.end()) return true;
@@ -198,7 +221,8 @@ class TakeoverTest : public testing::Test {
   }
   void Check(const Request& request, const fuse_out_header& header,
              ByteSpan body) {
-    EXPECT_EQ(header.error, 0);
+    EXPECT_EQ(header.error, request.error);
+    if (header.error != 0) return;
     if (request.opcode == FUSE_READ) {
       EXPECT_TRUE(std::ranges::equal(body, request.bytes))
           << "at " << request.offset;
@@ -226,6 +250,7 @@ class TakeoverTest : public testing::Test {
   uint64_t next_unique_ = 2;
   uint64_t init_ = 0;
   int last_error_ = 0;
+  uint64_t last_unique_ = 0;
   std::map<uint64_t, Request> open_;
 };
 
@@ -297,6 +322,47 @@ TEST_F(TakeoverTest, ARequestThatKillsThreeServersFails) {
     ASSERT_TRUE(Receive(kHangGuardMs));
   } while (last_error_ != -EIO);
   EXPECT_EQ(counts_->changes.load(), before);
+}
+
+TEST_F(TakeoverTest, AnInterruptEndsAReadThatWaits) {
+  counts_->slow = true;
+  Start();
+  SendRequest({.opcode = FUSE_READ, .offset = 0, .bytes = {}, .error = -EINTR});
+  AwaitCall();
+  SendInterrupt(open_.begin()->first);
+  while (!open_.empty()) ASSERT_TRUE(Receive(kHangGuardMs));
+}
+
+TEST_F(TakeoverTest, AnInterruptOfWhatHasNotBegunIsAskedForAgain) {
+  Start();
+  const uint64_t asked = SendInterrupt(1000);
+  do {
+    ASSERT_TRUE(Receive(kHangGuardMs));
+  } while (last_unique_ != asked);
+  EXPECT_EQ(last_error_, -EAGAIN);
+}
+
+TEST_F(TakeoverTest, AnInterruptNeverEndsAWrite) {
+  counts_->slow = true;
+  Start();
+  SendRequest({.opcode = FUSE_WRITE, .offset = 0, .bytes = Bytes(kBlock)});
+  AwaitCall();
+  SendInterrupt(open_.begin()->first);
+  // Each is received after the interrupt was.
+  for (int i = 0; i < 10; ++i) {
+    const uint64_t other =
+        Send(FUSE_GETATTR, kDiskInode, Bytes(sizeof(fuse_getattr_in)));
+    do {
+      ASSERT_TRUE(Receive(kHangGuardMs));
+    } while (last_unique_ != other);
+  }
+  EXPECT_EQ(open_.size(), 1U);
+  // Not even by a kill: the next server executes it.
+  Kill();
+  counts_->slow = false;
+  Start();
+  while (!open_.empty()) ASSERT_TRUE(Receive(kHangGuardMs));
+  EXPECT_EQ(counts_->changes.load(), 1U);
 }
 
 }  // namespace

@@ -2,7 +2,6 @@
 #include "frontend/twin.h"
 
 #include <poll.h>
-#include <signal.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -12,7 +11,7 @@
 #include <utility>
 
 #include "base/bytes.h"
-#include "base/log.h"
+#include "frontend/agent_files.h"
 #include "net/unix_socket.h"
 
 namespace morsel {
@@ -70,6 +69,13 @@ Result<bool> Twin::Fork(Twin& twin, std::vector<TwinNews>& news) {
   return false;
 }
 
+Twin Twin::Adopt(Child process, Fd socket) {
+  Twin twin;
+  twin.process_ = std::move(process);
+  twin.socket_ = std::move(socket);
+  return twin;
+}
+
 bool Twin::Tell(TwinNews::Kind kind, const Child& process, const Fd& socket) {
   if (!exists()) return false;
   std::array<std::byte, kNewsSize> packet;
@@ -82,9 +88,7 @@ bool Twin::Tell(TwinNews::Kind kind, const Child& process, const Fd& socket) {
 
 void Twin::End() {
   if (!exists()) return;
-  ::kill(process_.pid, SIGKILL);
-  const Result<int> ignored = WaitChild(process_);
-  static_cast<void>(ignored);
+  KillAndWait(process_);
   *this = {};
 }
 

@@ -39,8 +39,11 @@ class Twin {
   // since in `news`, in order. Call it with one thread. kIo, kExhausted.
   static Result<bool> Fork(Twin& twin, std::vector<TwinNews>& news);
 
-  // Requires: process.pid > 0 while there is one.
+  // One that another has forked.
+  static Twin Adopt(Child process, Fd socket);
+
   const Child& process() const { return process_; }
+  const Fd& socket() const { return socket_; }
   bool exists() const { return process_.pid > 0; }
   // False: it cannot hear. End it, and fork another.
   bool Tell(TwinNews::Kind kind, const Child& process, const Fd& socket);

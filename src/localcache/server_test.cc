@@ -207,7 +207,7 @@ TEST(LocalCache, AnOriginThatComesBackEndsTheWait) {
   const TestChunk chunk = cache.AddChunk(1);
   cache.origin.FailWith(MakeError(Code::kUnavailable, "gone for lunch"));
   Want want = WantAll(chunk);
-  want.deadline = In(milliseconds(30));
+  want.deadline = In(seconds(3));
   const auto failed = cache.client->Get(chunk.ref, want);
   ASSERT_FALSE(failed.ok());
   EXPECT_EQ(failed.error().code, Code::kTimeout);

@@ -15,6 +15,7 @@
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "net/unix_socket.h"
 
 namespace morsel {
 namespace {
@@ -22,6 +23,7 @@ namespace {
 constexpr size_t kMaxReadyLine = 64 * kKiB;
 constexpr double kKillWaitSeconds = 10;
 constexpr int kLookAgainMs = 10;
+constexpr double kUpgradeSeconds = 60;
 
 Result<std::string> FindAgent(const std::string& wanted) {
   if (!wanted.empty()) return wanted;
@@ -173,6 +175,35 @@ bool AwaitEnd(const ProcessMark& process, double timeout_seconds) {
     if (count > 0) ::waitpid(pid, nullptr, WNOHANG);
     return count > 0;
   }
+}
+
+Result<Json> UpgradeAgent(const DeviceFolder& folder,
+                          const std::string& program) {
+  Json request;
+  ASSIGN_OR_RETURN(const std::string wanted, FindAgent(program));
+  request["upgrade"] = wanted;
+  ASSIGN_OR_RETURN(const Fd socket, ConnectToPath(folder.path() + "/control"));
+  const Deadline deadline = After(kUpgradeSeconds);
+  RETURN_IF_ERROR(
+      SendMessage(socket.get(), AsBytes(request.Dump()), {}, deadline));
+  Bytes buffer(64 * kKiB);
+  Result<ReceivedMessage> message =
+      ReceiveMessage(socket.get(), buffer, deadline);
+  if (!message.ok() && message.error().code == Code::kUnavailable)
+    return MakeError(Code::kUnavailable,
+                     wanted +
+                         " cannot take over; the device goes on with "
+                         "the agent that it had; see " +
+                         folder.log_path());
+  if (!message.ok()) return std::move(message).error();
+  ASSIGN_OR_RETURN_AS(
+      Json answer,
+      Json::Parse(AsText(ByteSpan(buffer).first(message->byte_count))),
+      "morsel-agent's answer");
+  if (const Json* error = answer.Find("error"))
+    return MakeError(CodeOfWord(error->StringOr("code", "")),
+                     error->StringOr("message", "no reason given"));
+  return answer;
 }
 
 ProcessMark CurrentGuard(const DeviceFolder& folder) {

@@ -43,6 +43,13 @@ Result<int64_t> AwaitReady(const StartingAgent& agent,
 // The guard at present, which is another than at the start if that one died.
 ProcessMark CurrentGuard(const DeviceFolder& folder);
 
+// Has the agent go on as `program` (empty: the morsel-agent that StartAgent
+// would take), and waits until that serves the device: {"guard", "child",
+// "cache"}. kUnavailable: the new one could not, and the device goes on with
+// the old one; kNotFound, kTimeout.
+Result<Json> UpgradeAgent(const DeviceFolder& folder,
+                          const std::string& program);
+
 // Kills an agent with all its processes and waits for their end. `first` is the
 // one that was started: it leads the session and group of all of them, also
 // when it lives no more.

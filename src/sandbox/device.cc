@@ -232,6 +232,15 @@ Status DetachDevice(const Config& config, const std::string& path) {
   return folder.Remove();
 }
 
+Result<AttachedDevice> UpgradeDevice(const Config& config,
+                                     const std::string& path) {
+  ASSIGN_OR_RETURN(const DeviceFolder folder, FindFolder(config, path));
+  RETURN_IF_ERROR_AS(UpgradeAgent(folder, ""),
+                     "upgrade the agent of " + folder.disk_path());
+  ASSIGN_OR_RETURN(const Json note, folder.Read("device.json"));
+  return FromNote(folder, note);
+}
+
 Result<std::vector<AttachedDevice>> ListDevices(const Config& config) {
   ASSIGN_OR_RETURN(const std::vector<DeviceFolder> folders,
                    DeviceFolder::List(config));

@@ -70,6 +70,12 @@ Result<AttachedDevice> AttachDevice(const Config& config, const ImageName& name,
 // that can be found); kNotFound; kTimeout if the agent does not end.
 Status DetachDevice(const Config& config, const std::string& path);
 
+// Replaces the running agent of a device (path or id) by the morsel-agent
+// beside this program, without an interruption for its users: the device as it
+// is then. kNotFound; else as UpgradeAgent.
+Result<AttachedDevice> UpgradeDevice(const Config& config,
+                                     const std::string& path);
+
 // Also those whose agent has died (alive is false).
 Result<std::vector<AttachedDevice>> ListDevices(const Config& config);
 

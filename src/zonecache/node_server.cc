@@ -30,6 +30,10 @@ struct Connection {
   std::unique_ptr<Stream> stream;
   MemcacheSession session;
   bool knows_peer = false;
+  // Held while the socket is armed, and taken by the thread that takes its next
+  // event: so that one sees all that this one did, and does not close the
+  // descriptor under the call that arms it.
+  Mutex turn;
 };
 
 class Server final : public NodeServer {
@@ -154,6 +158,7 @@ class Server final : public NodeServer {
 
   // False: close it.
   bool Serve(Connection& connection) {
+    { const MutexLock lock(connection.turn); }
     Stream& stream = *connection.stream;
     for (int i = 0; i < kReadsPerTurn; ++i) {
       if (!Flush(connection)) return false;
@@ -171,14 +176,20 @@ class Server final : public NodeServer {
     }
     if (!Flush(connection)) return false;
     // The others' turn; it may have more to read at once.
-    Arm(stream.fd(), EPOLLIN | EPOLLOUT, &connection);
+    Pass(connection, EPOLLIN | EPOLLOUT);
     return true;
   }
 
   bool Wait(Connection& connection) {
     const bool reads = connection.stream->awaited() == POLLIN;
-    Arm(connection.stream->fd(), reads ? EPOLLIN : EPOLLOUT, &connection);
+    Pass(connection, reads ? EPOLLIN : EPOLLOUT);
     return true;
+  }
+
+  // From here on it belongs to whoever takes its next event.
+  void Pass(Connection& connection, uint32_t events) {
+    const MutexLock lock(connection.turn);
+    Arm(connection.stream->fd(), events, &connection);
   }
 
   // Sends what can be sent now. False: the connection is broken.
@@ -199,8 +210,12 @@ class Server final : public NodeServer {
   // The threads are gone: sends what is left to who takes it.
   void Drain() {
     const auto end = node_.clock.Now() + options_.drain_timeout;
-    const MutexLock lock(mutex_);
-    for (auto& [raw, connection] : connections_) {
+    decltype(connections_) left_open;
+    {
+      const MutexLock lock(mutex_);
+      left_open.swap(connections_);
+    }
+    for (auto& [raw, connection] : left_open) {
       while (Flush(*connection) && connection->session.unsent() > 0) {
         const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
             end - node_.clock.Now());
@@ -210,7 +225,6 @@ class Server final : public NodeServer {
         (void)poll(&entry, 1, static_cast<int>(left.count()));
       }
     }
-    connections_.clear();
     node_.stats.connections_now = 0;
   }
 

@@ -40,11 +40,17 @@ Result<StreamMaker> MakerOf(const Config& config) {
 }  // namespace
 
 bool HasZoneCache(const Config& config) {
-  return !config.Text("zone_cache.nodes").empty();
+  return !config.Text("zone_cache.nodes").empty() ||
+         !config.Text("zone_cache.etcd").empty();
 }
 
-Result<std::unique_ptr<StripedSource>> OpenZoneCache(const Config& config,
-                                                     Clock& clock) {
+EtcdOptions EtcdOptionsOf(const Config& config) {
+  return {.url = config.Text("zone_cache.etcd"),
+          .prefix = config.Text("zone_cache.etcd_prefix"),
+          .ca_file = config.Text("zone_cache.tls_ca")};
+}
+
+Result<ZoneCache> OpenZoneCache(const Config& config, Clock& clock) {
   StripedOptions options;
   ASSIGN_OR_RETURN(options.k, SmallNumber(config, "zone_cache.k"));
   ASSIGN_OR_RETURN(options.r, SmallNumber(config, "zone_cache.r"));
@@ -52,14 +58,25 @@ Result<std::unique_ptr<StripedSource>> OpenZoneCache(const Config& config,
                    SmallNumber(config, "zone_cache.put_queue"));
   options.timeout = Milliseconds(config, "zone_cache.timeout");
   ASSIGN_OR_RETURN(StreamMaker maker, MakerOf(config));
-  ASSIGN_OR_RETURN_AS(auto source,
+  ZoneCache cache;
+  ASSIGN_OR_RETURN_AS(cache.source,
                       StripedSource::Make(options, std::move(maker), clock),
                       "settings zone_cache.k and zone_cache.r");
-  RETURN_IF_ERROR(ReloadZoneNodes(config, *source));
-  return source;
+  if (config.Text("zone_cache.etcd").empty()) {
+    RETURN_IF_ERROR(ReloadZoneNodes(config, *cache.source));
+    return cache;
+  }
+  ASSIGN_OR_RETURN(
+      cache.membership,
+      EtcdMembership::Watch(EtcdOptionsOf(config),
+                            [source = cache.source.get()](const auto& nodes) {
+                              source->SetNodes(nodes);
+                            }));
+  return cache;
 }
 
 Status ReloadZoneNodes(const Config& config, StripedSource& source) {
+  if (!config.Text("zone_cache.etcd").empty()) return Ok();
   ASSIGN_OR_RETURN_AS(const std::vector<NodeSpec> nodes,
                       ParseNodes(config.Text("zone_cache.nodes")),
                       "setting zone_cache.nodes");

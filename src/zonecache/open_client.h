@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/config.h"
 #include "base/result.h"
+#include "zonecache/etcd.h"
 #include "zonecache/striped_source.h"
 
 namespace morsel {
@@ -16,15 +17,23 @@ namespace morsel {
 // Whether there is a zone cache at all.
 bool HasZoneCache(const Config& config);
 
+struct ZoneCache {
+  std::unique_ptr<StripedSource> source;
+  // Keeps the source's nodes those of etcd; null with a static list.
+  std::unique_ptr<EtcdMembership> membership;
+};
+
 // Opens certificates and looks the nodes up, so it is called before a process
 // gives up its rights; afterwards it needs socket, connect, getsockopt,
-// setsockopt and poll. Requires: HasZoneCache. kInvalid: a setting is wrong,
-// and which.
-Result<std::unique_ptr<StripedSource>> OpenZoneCache(const Config& config,
-                                                     Clock& clock);
+// setsockopt and poll, and with zone_cache.etcd what HttpSyscalls names.
+// Requires: HasZoneCache. kInvalid: a setting is wrong, and which.
+Result<ZoneCache> OpenZoneCache(const Config& config, Clock& clock);
 
-// The nodes of the settings, for a source that was opened: on SIGHUP.
-// kInvalid: the list is wrong; the old one stays.
+// The static list of the settings once more: on SIGHUP. With etcd it does
+// nothing. kInvalid: the list is wrong; the old one stays.
 Status ReloadZoneNodes(const Config& config, StripedSource& source);
+
+// zone_cache.etcd and its prefix. Requires that it is set.
+EtcdOptions EtcdOptionsOf(const Config& config);
 
 }  // namespace morsel
