@@ -8,7 +8,8 @@ set -euo pipefail
 here=$(dirname "$0")
 scripts=("$@")
 [[ ${#scripts[@]} -gt 0 ]] ||
-  scripts=(convert sharing attach reads local_cache ready pull salts)
+  scripts=(convert sharing attach reads local_cache ready pull salts
+    zonecache)
 
 printf '%s, %s cores, %s GiB, Linux %s, commit %s, load %s\n' \
   "$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)" "$(nproc)" \
