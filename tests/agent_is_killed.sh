@@ -45,6 +45,10 @@ kill_under() {
 kill_under device $((KILLS / 2)) "guard twin child" --filename="$device" \
   --offset=2G --ioengine=libaio --direct=1 --iodepth=8
 
+# Pieces of pages: each is read, merged and written.
+kill_under pieces 40 "child" --filename="$device" --offset=3G --ioengine=psync \
+  --bsrange=3k-200k --bs_unaligned=1
+
 # Reads of the image below meanwhile: the same bytes as before.
 before=$(head -c 64M "$device" | sha256sum)
 kill_under caches 20 "cache child" --filename="$device" --offset=2G \
@@ -68,4 +72,21 @@ diff -r /usr/include/linux "$WORK/ext4/tree" || fail "the files differ"
 umount "$WORK/ext4"
 losetup -d "$loop"
 ! grep -q 'device call failed' "$folder/agent.log" || fail "a call failed"
+morsel detach "$device"
+
+# A named overlay: what was written is there when it is attached again.
+device=$(morsel attach -q dev:killed --overlay kept)
+folder=${device%/fuse/disk}
+job=(--name=kept --filename="$device" --offset=1G --size=32M --bs=1M
+  --rw=write --verify=crc32c --verify_fatal=1 --verify_state_save=0)
+start python3 "$TESTS/killer.py" "$folder" 40 "$SEED"
+killer=$!
+fio "${job[@]}" --do_verify=0 --fsync=4 --loops=20 --output="$WORK/fio.kept" ||
+  fail "$(tail -n 20 "$WORK/fio.kept")"
+wait "$killer" || fail "kept: the killer failed"
+morsel detach "$device"
+device=$(morsel attach -q dev:killed --overlay kept)
+job[1]=--filename=$device
+fio "${job[@]}" --verify_only=1 --output="$WORK/fio.kept" ||
+  fail "$(tail -n 20 "$WORK/fio.kept")"
 morsel detach "$device"

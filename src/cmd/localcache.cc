@@ -8,17 +8,21 @@
 #include <thread>
 
 #include "base/clock.h"
+#include "base/config.h"
 #include "base/confine.h"
 #include "base/log.h"
 #include "cmd/localcache_words.h"
 #include "localcache/arena_file.h"
+#include "localcache/flash_chunks.h"
 #include "localcache/server.h"
+#include "net/http_client.h"
 #include "net/metrics_server.h"
 #include "net/service_notify.h"
 #include "net/unix_socket.h"
 #include "origin/chunk_object.h"
 #include "store/open_store.h"
 #include "store/trial_store.h"
+#include "zonecache/open_client.h"
 
 namespace morsel {
 namespace {
@@ -38,6 +42,7 @@ class Daemon {
 
  private:
   Status OpenEndpoints();
+  Status Build();
   Status ConfineItself(std::vector<std::string> store_syscalls);
   Status Tune();
   void AttendSignals(const sigset_t& signals);
@@ -46,6 +51,8 @@ class Daemon {
   ServiceNotify notify_ = ServiceNotify::Open();
   Metrics all_metrics_;
   LocalCacheMetrics metrics_{all_metrics_};
+  std::unique_ptr<FlashChunks> flash_;
+  ZoneCache zone_cache_;  // its source is null without one
   std::unique_ptr<ArenaWriter> arena_;
   ConfinableStore store_;
   std::unique_ptr<TrialStore> trial_;
@@ -81,22 +88,65 @@ Status Daemon::ConfineItself(std::vector<std::string> store_syscalls) {
        {"fallocate", "memfd_create", "ftruncate", "fcntl", "accept4",
         "setsockopt", "openat", "newfstatat", "geteuid"})
     options.syscalls.emplace_back(name);
+  if (zone_cache_.source != nullptr)
+    for (const char* name : {"socket", "connect", "getsockopt", "getpeername"})
+      options.syscalls.emplace_back(name);
+  if (zone_cache_.membership != nullptr)
+    for (std::string& name : HttpSyscalls())
+      options.syscalls.push_back(std::move(name));
   return Confine(options);
 }
 
 Status Daemon::Start() {
+  ArenaOptions arena_options;
+  // Only asked for room, and so only later, when flash_ is there.
+  arena_options.wants_evicted = [this](const ChunkName& name) {
+    return flash_ != nullptr && !flash_->Contains(name);
+  };
+  arena_options.take_evicted = [this](const ChunkName& name, ByteSpan bytes) {
+    flash_->OfferNamed(name, bytes);
+  };
   ArenaPlace place{std::move(words_.arena), words_.arena_path,
                    words_.memory_bytes, words_.uid};
-  ASSIGN_OR_RETURN(arena_, OpenArena(place, {}, SystemClock()));
+  ASSIGN_OR_RETURN(arena_, OpenArena(place, arena_options, SystemClock()));
   ASSIGN_OR_RETURN(store_, OpenConfinableStore(words_.origin));
   RETURN_IF_ERROR(OpenEndpoints());
+  if (words_.is_shared) {
+    ASSIGN_OR_RETURN(const Config config, Config::Load(words_.config_path));
+    if (HasZoneCache(config)) {
+      ASSIGN_OR_RETURN(zone_cache_, OpenZoneCache(config, SystemClock()));
+    }
+  }
+  std::unique_ptr<CacheDevice> flash_device;
+  if (!words_.flash_dir.empty()) {
+    ASSIGN_OR_RETURN(flash_device, FlashChunks::OpenDevice(words_.flash_dir,
+                                                           words_.flash_bytes));
+  }
   RETURN_IF_ERROR_AS(ConfineItself(store_.syscalls), "confine");
+  if (flash_device != nullptr) {
+    ASSIGN_OR_RETURN(flash_,
+                     FlashChunks::Make(std::move(flash_device), SystemClock()));
+  }
+  return Build();
+}
+
+// The stack, from the tiers up to the server.
+Status Daemon::Build() {
   trial_ = std::make_unique<TrialStore>(*store_.store);
   origin_ = MakeOriginChunkSource(*trial_);
-  all_metrics_.OnCollect([this] { metrics_.Show(arena_->Stats()); });
+  all_metrics_.OnCollect([this] {
+    metrics_.Show(arena_->Stats());
+    if (flash_ != nullptr) metrics_.Show(flash_->Stats());
+  });
   ServerOptions options;
   options.fetch.origin_requests = words_.origin_requests;
   FetchTiers tiers;
+  tiers.flash = flash_.get();
+  tiers.flash_sink = flash_.get();
+  tiers.flash_verifies = true;
+  tiers.zone_cache = zone_cache_.source.get();
+  tiers.zone_cache_sink = zone_cache_.source.get();
+  tiers.zone_cache_verifies = true;
   tiers.origin = origin_.get();
   tiers.origin_verifies = true;
   ASSIGN_OR_RETURN(
@@ -116,7 +166,9 @@ Status Daemon::Tune() {
     LogWarn("a trial is on", {{"origin", tuning.origin_trial}});
   trial_->Set(trial);
   server_->SetMaxStarting(tuning.max_starting);
-  return Ok();
+  if (zone_cache_.source == nullptr) return Ok();
+  ASSIGN_OR_RETURN(const Config config, Config::Load(words_.config_path));
+  return ReloadZoneNodes(config, *zone_cache_.source);
 }
 
 // SIGHUP reloads; another signal stops the server. The last one comes from

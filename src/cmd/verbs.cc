@@ -276,6 +276,27 @@ VerbSpec RmVerb() {
           .run = RunRm};
 }
 
+VerbSpec AgentVerb() {
+  return {
+      .name = "agent",
+      .summary = "replace running agents by a newer program",
+      .description =
+          "'morsel agent upgrade PATH', or with --all for every device, has "
+          "the morsel-agent that is installed beside this program take the "
+          "place of the running one. The device stays, and its users see no "
+          "error, only a pause of some milliseconds. If the new program cannot "
+          "serve, the old one goes on.",
+      .arguments = {{.name = "ACTION", .help = "upgrade"},
+                    {.name = "PATH",
+                     .help = "the path that attach printed",
+                     .required = false,
+                     .complete = "device"}},
+      .options = {{.name = "all", .help = "every attached device"}},
+      .examples = {{"morsel agent upgrade --all",
+                    "After an update of the package."}},
+      .run = RunAgent};
+}
+
 VerbSpec RootsVerb() {
   return {
       .name = "roots",
@@ -401,10 +422,10 @@ const std::vector<OptionSpec>& CommonOptions() {
 
 const std::vector<VerbSpec>& Verbs() {
   static const std::vector<VerbSpec> verbs = {
-      ConvertVerb(), RunVerb(),    InspectVerb(),    VerifyVerb(), ImagesVerb(),
-      TagVerb(),     RmVerb(),     AttachVerb(),     DetachVerb(), MountVerb(),
-      UmountVerb(),  StatVerb(),   TopVerb(),        RootsVerb(),  GcVerb(),
-      KeysVerb(),    DoctorVerb(), CompletionVerb(), ManVerb(),
+      ConvertVerb(), RunVerb(),   InspectVerb(), VerifyVerb(),     ImagesVerb(),
+      TagVerb(),     RmVerb(),    AttachVerb(),  DetachVerb(),     MountVerb(),
+      UmountVerb(),  AgentVerb(), StatVerb(),    TopVerb(),        RootsVerb(),
+      GcVerb(),      KeysVerb(),  DoctorVerb(),  CompletionVerb(), ManVerb(),
   };
   return verbs;
 }

@@ -22,6 +22,7 @@ Result<int> RunAttach(Tool& tool, const Arguments& arguments);
 Result<int> RunDetach(Tool& tool, const Arguments& arguments);
 Result<int> RunMount(Tool& tool, const Arguments& arguments);
 Result<int> RunUmount(Tool& tool, const Arguments& arguments);
+Result<int> RunAgent(Tool& tool, const Arguments& arguments);
 
 // verb_run.cc
 Result<int> RunRun(Tool& tool, const Arguments& arguments);

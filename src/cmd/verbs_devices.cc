@@ -35,6 +35,15 @@ Result<int> ListAttached(Tool& tool) {
   return 0;
 }
 
+Result<std::vector<std::string>> AlivePaths(const Config& config) {
+  ASSIGN_OR_RETURN(const std::vector<AttachedDevice> devices,
+                   ListDevices(config));
+  std::vector<std::string> paths;
+  for (const AttachedDevice& device : devices)
+    if (device.alive) paths.push_back(device.path);
+  return paths;
+}
+
 }  // namespace
 
 Result<int> RunAttach(Tool& tool, const Arguments& arguments) {
@@ -77,6 +86,33 @@ Result<int> RunUmount(Tool& tool, const Arguments& arguments) {
   Json json;
   json["unmounted"] = dir;
   tool.Print(json, dir, "");
+  return 0;
+}
+
+Result<int> RunAgent(Tool& tool, const Arguments& arguments) {
+  const bool all = arguments.Has("all");
+  if (arguments.Get("ACTION") != "upgrade")
+    return UsageError("agent", "the only action is upgrade");
+  if (all == arguments.Has("PATH"))
+    return UsageError("agent", "upgrade wants a device's PATH, or --all");
+  std::vector<std::string> paths = {arguments.Get("PATH")};
+  if (all) {
+    ASSIGN_OR_RETURN(paths, AlivePaths(tool.config()));
+  }
+  Json json{Json::Array()};
+  std::string ids;
+  Status status;  // the first that failed; the others are upgraded still
+  for (const std::string& path : paths) {
+    const Result<AttachedDevice> device = UpgradeDevice(tool.config(), path);
+    if (!device.ok()) {
+      if (status.ok()) status = device.error();
+      continue;
+    }
+    json.Append(device->ToJson());
+    ids += (ids.empty() ? "" : "\n") + device->path;
+  }
+  tool.Print(json, ids, ids.empty() ? "" : ids + "\n");
+  RETURN_IF_ERROR(status);
   return 0;
 }
 

@@ -29,6 +29,7 @@
 #include "net/tls.h"
 #include "zonecache/node_metrics.h"
 #include "zonecache/node_server.h"
+#include "zonecache/open_client.h"
 
 namespace morsel {
 namespace {
@@ -147,9 +148,22 @@ NodeServerOptions OptionsOf(const Config& config, Certificates& certificates,
   return options;
 }
 
+// This node's entry in etcd, if there is one; null without.
+Result<std::unique_ptr<EtcdLease>> Advertise(const Config& config) {
+  const std::string& address = config.Text("zone_node.advertise");
+  if (config.Text("zone_cache.etcd").empty() || address.empty())
+    return std::unique_ptr<EtcdLease>();
+  ASSIGN_OR_RETURN_AS(auto lease,
+                      EtcdLease::Keep(EtcdOptionsOf(config), address,
+                                      config.Text("zone_node.weight")),
+                      "settings zone_node.advertise and zone_node.weight");
+  return lease;
+}
+
 // SIGHUP and SIGTERM, as the server runs.
 void HandleSignals(const sigset_t& signals, NodeServer& server,
-                   Certificates& certificates) {
+                   Certificates& certificates,
+                   std::unique_ptr<EtcdLease> lease) {
   int number = 0;
   while (true) {
     if (sigwait(&signals, &number) != 0) continue;
@@ -163,6 +177,8 @@ void HandleSignals(const sigset_t& signals, NodeServer& server,
                {{"error", loaded.error().message}});
     }
   }
+  // The workers leave first.
+  lease.reset();
   server.Stop();
 }
 
@@ -212,7 +228,10 @@ Status Serve(const Config& config) {
   Metrics metrics;
   ExportNodeMetrics(metrics, node);
   ASSIGN_OR_RETURN(const auto exposed, ServeMetrics(config, metrics));
-  std::jthread waiter([&] { HandleSignals(signals, *server, certificates); });
+  ASSIGN_OR_RETURN(auto lease, Advertise(config));
+  std::jthread waiter([&, held = std::move(lease)]() mutable {
+    HandleSignals(signals, *server, certificates, std::move(held));
+  });
   std::printf("listening on %s\n", bound.ToString().c_str());
   std::fflush(stdout);
   notify.Ready();
