@@ -26,6 +26,25 @@ cp "$WORK/good" "$file"
 chmod 644 "$file"
 expect_exit 0 morsel verify man:1
 
+# What else stands between a name and its bytes.
+origin=$MORSEL_STATE_DIR/origin
+root=$(morsel roots -q)
+for file in "$origin/roots/$root/state.json" "$origin/roots/$root/salts"/*.json \
+  "$origin/manifests/$id.json" "$origin/images/man/1.json"; do
+  cp "$file" "$WORK/good"
+  for damage in empty junk; do
+    chmod 644 "$file"
+    case $damage in
+      empty) : >"$file" ;;
+      junk) head -c 64 /dev/urandom >"$file" ;;
+    esac
+    expect_exit 4 morsel verify man:1
+    expect_text "$WORK/err" "${file#"$origin/"}"
+  done
+  cp "$WORK/good" "$file"
+done
+expect_exit 0 morsel verify man:1
+
 # Another name's pointer: its wrapping is for its own name.
 morsel convert -q "$(image nasty-plain)" other:1 >/dev/null
 origin=$MORSEL_STATE_DIR/origin/images

@@ -203,6 +203,12 @@ Result<int> RunVerify(Tool& tool, const Arguments& arguments) {
     RETURN_IF_ERROR_AS(OpenSealed(tool, text_name),
                        "the sealed part of " + name.ToString());
   ASSIGN_OR_RETURN(const ResolvedImage image, origin->Resolve(name));
+  KeyService* keys = nullptr;
+  if (!arguments.Has("no-key")) {
+    ASSIGN_OR_RETURN(keys, tool.Keys());
+  }
+  RETURN_IF_ERROR_AS(origin->CheckRoot(image.record.root, keys),
+                     "the root of " + name.ToString());
   Progress progress(SystemClock(), tool.draws_progress());
   progress.Begin("Checking chunks", image.manifest.stored_bytes());
   ASSIGN_OR_RETURN(

@@ -112,6 +112,10 @@ class Origin {
                                  const std::string& tenant);
   // kNotFound.
   Result<bool> IsActive(const std::string& root);
+  // Reads the root's state and every wrapping of its salt; with `keys` (may be
+  // null) opens the salt too, if that key is admitted. kCorrupt: one of them is
+  // damaged or gone, though images are there.
+  Status CheckRoot(const std::string& root, KeyService* keys);
   Result<std::vector<RootRow>> ListRoots();
   // Wraps the salt of `root_id` for `admitted`. kDenied if `keys` cannot
   // unwrap it; kNotFound.

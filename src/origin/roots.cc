@@ -141,6 +141,26 @@ Result<bool> Origin::IsActive(const std::string& root) {
   return state.state == kRootActive;
 }
 
+Status Origin::CheckRoot(const std::string& root, KeyService* keys) {
+  const Result<RootState> state = LoadRootState(store_, root);
+  if (!state.ok() && state.error().code == Code::kNotFound)
+    return MakeError(Code::kCorrupt,
+                     "the origin has lost " + RootStateKey(root) +
+                         ": restore it from a copy, or convert again");
+  if (!state.ok()) return state.error();
+  ASSIGN_OR_RETURN(const ObjectPage page,
+                   store_.List(SaltFolderKey(root), "", kListPage));
+  for (const ObjectPage::Row& row : page.rows) {
+    ASSIGN_OR_RETURN(const Document document, ReadDocument(store_, row.key));
+    RETURN_IF_ERROR_AS(DecodeWrappedKey(document.json),
+                       "the origin's " + row.key + " is damaged");
+  }
+  if (keys == nullptr) return Ok();
+  const Result<SecretKey> salt = ReadSalt(store_, root, *keys);
+  if (salt.ok() || salt.error().code == Code::kDenied) return Ok();
+  return salt.error();
+}
+
 Result<std::vector<RootRow>> Origin::ListRoots() {
   std::vector<RootRow> rows;
   ASSIGN_OR_RETURN(const std::vector<Root> roots, LoadRoots(store_));

@@ -88,13 +88,15 @@ Result<LoopDevice> LoopDevice::Attach(const std::string& file_path,
 Result<std::vector<LoopInfo>> ListLoopDevices() {
   std::vector<LoopInfo> found;
   std::error_code error;
-  for (const auto& entry :
-       std::filesystem::directory_iterator("/sys/block", error)) {
-    const std::string name = entry.path().filename().string();
+  // Not a range-for: its increment throws, and devices come and go.
+  std::filesystem::directory_iterator entry("/sys/block", error);
+  for (; !error && entry != std::filesystem::directory_iterator();
+       entry.increment(error)) {
+    const std::string name = entry->path().filename().string();
     if (name.compare(0, 4, "loop") != 0) continue;
     // Missing while the device is free, also if it becomes so just now.
     const Result<Bytes> bytes =
-        ReadWholeFile(entry.path().string() + "/loop/backing_file", 64 * kKiB);
+        ReadWholeFile(entry->path().string() + "/loop/backing_file", 64 * kKiB);
     if (!bytes.ok()) continue;
     std::string file(AsText(*bytes));
     while (!file.empty() && file.back() == '\n') file.pop_back();
