@@ -36,7 +36,16 @@ int StatusOf(HttpClient& client, const std::string& url) {
   return answer.ok() ? answer->status : 0;
 }
 
-TEST(ConfinedHttpTest, AsksOnNewConnectionsFromSeveralThreads) {
+class ConfinedHttpTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+#if defined(__SANITIZE_THREAD__)
+    GTEST_SKIP() << "ThreadSanitizer ends the fork of a process with threads";
+#endif
+  }
+};
+
+TEST_F(ConfinedHttpTest, AsksOnNewConnectionsFromSeveralThreads) {
   const TestHttpServer server([](const TestRequest&) {
     return TestReply{.body = std::string(100'000, 'x'), .headers = {}};
   });
@@ -55,7 +64,7 @@ TEST(ConfinedHttpTest, AsksOnNewConnectionsFromSeveralThreads) {
   EXPECT_EQ(code, 0);
 }
 
-TEST(ConfinedHttpTest, ResolvesNamesThatItHasNotSeenBefore) {
+TEST_F(ConfinedHttpTest, ResolvesNamesThatItHasNotSeenBefore) {
   const TestHttpServer server(
       [](const TestRequest&) { return TestReply{.headers = {}}; });
   const std::string port = server.host().substr(server.host().find(':'));
