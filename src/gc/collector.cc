@@ -60,13 +60,11 @@ class RootPass {
   Status MoveAll(const ReferenceMap& manifests);
   // True when a listing that began after the root expired found nothing.
   Result<bool> IsAbandoned();
+  // False if it was stopped; the report then says by what.
+  Result<bool> DeleteContents();
   Status Advance();
   Result<ReferenceMap> List(int64_t now) const {
     return ListReferences(store_, now, options_.lease_period);
-  }
-  DeleteOptions Deletion() const {
-    return {.batch_size = options_.batch_size,
-            .thread_count = options_.thread_count};
   }
 
   ObjectStore& store_;
@@ -168,6 +166,23 @@ Result<bool> RootPass::IsAbandoned() {
   }
 }
 
+Result<bool> RootPass::DeleteContents() {
+  RootDeletion deletion(store_, root_.id, root_.state.state,
+                        {.batch_size = options_.batch_size,
+                         .thread_count = options_.thread_count});
+  const Status emptied = deletion.EmptyRecords();
+  report_.emptied_records = deletion.counts().records;
+  const Status done = emptied.ok() ? deletion.DeleteObjects() : emptied;
+  report_.deleted_objects = deletion.counts().objects;
+  report_.deleted_bytes = deletion.counts().bytes;
+  if (!done.ok() && done.error().code == Code::kExists) {
+    report_.next_step = done.error().message;
+    return false;
+  }
+  RETURN_IF_ERROR(done);
+  return true;
+}
+
 Status RootPass::Expired() {
   ASSIGN_OR_RETURN(const bool abandoned, IsAbandoned());
   if (!abandoned) {
@@ -184,33 +199,14 @@ Status RootPass::Expired() {
   }
   report_.next_step = "deleted; its state stays";
   if (options_.dry_run) return Ok();
-  RootDeletion deletion(store_, root_.id, kRootExpired, Deletion());
-  const Status emptied = deletion.EmptyRecords();
-  report_.emptied_records = deletion.counts().records;
-  const Status done = emptied.ok() ? deletion.DeleteObjects() : emptied;
-  report_.deleted_objects = deletion.counts().objects;
-  report_.deleted_bytes = deletion.counts().bytes;
-  if (!done.ok() && done.error().code == Code::kExists) {
-    report_.next_step = done.error().message;
-    return Ok();
-  }
-  RETURN_IF_ERROR(done);
-  return Advance();
+  ASSIGN_OR_RETURN(const bool is_empty, DeleteContents());
+  return is_empty ? Advance() : Ok();
 }
 
 Status RootPass::Swept() {
   if (options_.dry_run) return Ok();
-  RootDeletion deletion(store_, root_.id, kRootDeleted, Deletion());
-  const Status emptied = deletion.EmptyRecords();
-  report_.emptied_records = deletion.counts().records;
-  const Status done = emptied.ok() ? deletion.DeleteObjects() : emptied;
-  report_.deleted_objects = deletion.counts().objects;
-  report_.deleted_bytes = deletion.counts().bytes;
-  if (!done.ok() && done.error().code == Code::kExists) {
-    report_.next_step = done.error().message;
-    return Ok();
-  }
-  return done;
+  const Result<bool> is_empty = DeleteContents();
+  return is_empty.ok() ? Ok() : Status(is_empty.error());
 }
 
 }  // namespace

@@ -35,7 +35,8 @@ struct MoveOptions {
 Result<MoveReport> MoveManifest(ObjectStore& store, const std::string& id,
                                 const Root& source, const MoveOptions& options);
 
-// Clears `next_root` of each record that names a root which is not active.
+// Takes back each move into `root`, which has retired: who announced it and
+// sleeps finds its record changed.
 Status ClearMovesTo(ObjectStore& store, const std::string& root);
 
 }  // namespace morsel
