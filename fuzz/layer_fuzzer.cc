@@ -91,7 +91,7 @@ Status ReadAllData(LayerReader& reader, const LayerEntry& entry) {
 
 Status ReadLayer(ByteSpan input) {
   LimitedSource source(Decompress(std::make_unique<PieceSource>(input)));
-  const auto reader = LayerReader::Open(source, "sha256:fuzz");
+  const auto reader = LayerReader::Open(source, "sha256:fuzz").value();
   LayerEntry entry;
   while (true) {
     ASSIGN_OR_RETURN(const bool more, reader->Next(entry));

@@ -130,8 +130,8 @@ Status ReadLayer(const SourceImage& image, size_t index, Spool& spool,
       {.digest = layer.digest,
        .diff_id = layer.diff_id,
        .on_blob_bytes = [&progress](uint64_t size) { progress.Add(size); }});
-  const std::unique_ptr<LayerReader> reader =
-      LayerReader::Open(*stream, layer.id());
+  ASSIGN_OR_RETURN(const std::unique_ptr<LayerReader> reader,
+                   LayerReader::Open(*stream, layer.id()));
   SpoolWriter writer(spool, index);
   const Status read = LayerRecorder(*reader, writer, budget, records).Run();
   // A layer that is not what it should be is damaged, whatever the damage

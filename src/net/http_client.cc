@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "net/http_client.h"
 
-#include <curl/curl.h>
-
 #include <algorithm>
 #include <array>
 #include <cctype>
@@ -11,6 +9,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/mutex.h"
+#include "net/curl_library.h"
 
 namespace morsel {
 namespace {
@@ -22,12 +21,12 @@ constexpr long kStallSeconds = 15;
 constexpr long kStallBytesPerSecond = 256;
 
 struct EasyFree {
-  void operator()(CURL* easy) const { curl_easy_cleanup(easy); }
+  void operator()(CURL* easy) const { Curl().easy_cleanup(easy); }
 };
 using Easy = std::unique_ptr<CURL, EasyFree>;
 
 struct ListFree {
-  void operator()(curl_slist* list) const { curl_slist_free_all(list); }
+  void operator()(curl_slist* list) const { Curl().slist_free_all(list); }
 };
 using HeaderList = std::unique_ptr<curl_slist, ListFree>;
 
@@ -111,7 +110,7 @@ Error TransferError(CURLcode code, const std::string& detail,
                     const HttpRequest& request) {
   const std::string where = request.method + " at " + HostOf(request.url);
   const std::string why =
-      detail.empty() ? std::string(curl_easy_strerror(code)) : detail;
+      detail.empty() ? std::string(Curl().easy_strerror(code)) : detail;
   switch (code) {
     case CURLE_COULDNT_RESOLVE_HOST:
     case CURLE_COULDNT_RESOLVE_PROXY:
@@ -170,7 +169,7 @@ class CurlClient final : public HttpClient {
                              " requests are in flight, and none ends: the "
                              "service is too slow for this load");
     ++busy_;
-    if (idle_.empty()) return Easy(curl_easy_init());
+    if (idle_.empty()) return Easy(Curl().easy_init());
     Easy easy = std::move(idle_.back());
     idle_.pop_back();
     return easy;
@@ -195,48 +194,48 @@ class CurlClient final : public HttpClient {
 };
 
 void CurlClient::SetConnection(CURL* easy) const {
-  curl_easy_reset(easy);  // keeps connections and the cache of names
-  curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-  curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
-  curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-  curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
-  curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L);
-  curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
-  curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, 256L * 1024);
-  curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, 256L * 1024);
-  curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
-                   static_cast<long>(options_.connect_timeout.count()));
-  curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS,
-                   static_cast<long>(options_.timeout.count()));
-  curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, kStallBytesPerSecond);
-  curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, kStallSeconds);
+  Curl().easy_reset(easy);  // keeps connections and the cache of names
+  Curl().easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+  Curl().easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
+  Curl().easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+  Curl().easy_setopt(easy, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
+  Curl().easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L);
+  Curl().easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
+  Curl().easy_setopt(easy, CURLOPT_BUFFERSIZE, 256L * 1024);
+  Curl().easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, 256L * 1024);
+  Curl().easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
+                     static_cast<long>(options_.connect_timeout.count()));
+  Curl().easy_setopt(easy, CURLOPT_TIMEOUT_MS,
+                     static_cast<long>(options_.timeout.count()));
+  Curl().easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, kStallBytesPerSecond);
+  Curl().easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, kStallSeconds);
   if (ca_.empty()) return;
   // From memory: a confined process may not open the file.
   curl_blob blob{const_cast<std::byte*>(ca_.data()), ca_.size(),
                  CURL_BLOB_NOCOPY};
-  curl_easy_setopt(easy, CURLOPT_CAINFO_BLOB, &blob);
-  curl_easy_setopt(easy, CURLOPT_CAPATH, nullptr);
+  Curl().easy_setopt(easy, CURLOPT_CAINFO_BLOB, &blob);
+  Curl().easy_setopt(easy, CURLOPT_CAPATH, nullptr);
 }
 
 void SetMethod(CURL* easy, const HttpRequest& request) {
   if (request.method == "HEAD") {
-    curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
+    Curl().easy_setopt(easy, CURLOPT_NOBODY, 1L);
     return;
   }
   if (request.method == "PUT" || request.method == "POST") {
     // POST too: CURLOPT_POST would add a content type.
-    curl_easy_setopt(easy, CURLOPT_UPLOAD, 1L);
-    curl_easy_setopt(easy, CURLOPT_INFILESIZE_LARGE,
-                     static_cast<curl_off_t>(request.body.size()));
+    Curl().easy_setopt(easy, CURLOPT_UPLOAD, 1L);
+    Curl().easy_setopt(easy, CURLOPT_INFILESIZE_LARGE,
+                       static_cast<curl_off_t>(request.body.size()));
   }
-  curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request.method.c_str());
+  Curl().easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request.method.c_str());
 }
 
 // "Expect:" off: the service is asked once, not twice.
 Result<HeaderList> MakeHeaderList(const HttpHeaders& headers) {
   HeaderList list;
   const auto append = [&](const std::string& line) {
-    curl_slist* longer = curl_slist_append(list.get(), line.c_str());
+    curl_slist* longer = Curl().slist_append(list.get(), line.c_str());
     if (longer == nullptr) return false;
     static_cast<void>(list.release());
     list.reset(longer);
@@ -262,38 +261,29 @@ Result<HttpAnswer> CurlClient::SendOn(CURL* easy,
   std::array<char, CURL_ERROR_SIZE> detail{};
   SetConnection(easy);
   SetMethod(easy, request);
-  curl_easy_setopt(easy, CURLOPT_URL, request.url.c_str());
-  curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers.get());
-  curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, detail.data());
-  curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, &OnBody);
-  curl_easy_setopt(easy, CURLOPT_WRITEDATA, &transfer);
-  curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, &OnHeader);
-  curl_easy_setopt(easy, CURLOPT_HEADERDATA, &transfer);
-  curl_easy_setopt(easy, CURLOPT_READFUNCTION, &OnRead);
-  curl_easy_setopt(easy, CURLOPT_READDATA, &transfer);
-  curl_easy_setopt(easy, CURLOPT_SEEKFUNCTION, &OnSeek);
-  curl_easy_setopt(easy, CURLOPT_SEEKDATA, &rewind);
-  const CURLcode code = curl_easy_perform(easy);
+  Curl().easy_setopt(easy, CURLOPT_URL, request.url.c_str());
+  Curl().easy_setopt(easy, CURLOPT_HTTPHEADER, headers.get());
+  Curl().easy_setopt(easy, CURLOPT_ERRORBUFFER, detail.data());
+  Curl().easy_setopt(easy, CURLOPT_WRITEFUNCTION, &OnBody);
+  Curl().easy_setopt(easy, CURLOPT_WRITEDATA, &transfer);
+  Curl().easy_setopt(easy, CURLOPT_HEADERFUNCTION, &OnHeader);
+  Curl().easy_setopt(easy, CURLOPT_HEADERDATA, &transfer);
+  Curl().easy_setopt(easy, CURLOPT_READFUNCTION, &OnRead);
+  Curl().easy_setopt(easy, CURLOPT_READDATA, &transfer);
+  Curl().easy_setopt(easy, CURLOPT_SEEKFUNCTION, &OnSeek);
+  Curl().easy_setopt(easy, CURLOPT_SEEKDATA, &rewind);
+  const CURLcode code = Curl().easy_perform(easy);
   // Nothing of this call may be touched by the next one's clean-up.
-  curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, nullptr);
+  Curl().easy_setopt(easy, CURLOPT_ERRORBUFFER, nullptr);
   if (transfer.too_long)
     return MakeError(Code::kCorrupt,
                      request.method + " at " + HostOf(request.url) +
                          ": the answer is longer than what was asked for");
   if (code != CURLE_OK) return TransferError(code, detail.data(), request);
   long status = 0;
-  curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
+  Curl().easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
   transfer.answer.status = static_cast<int>(status);
   return std::move(transfer.answer);
-}
-
-Status InitCurl() {
-  // A local static: once a process, thread-safe, and before any handle.
-  static const CURLcode code = curl_global_init(CURL_GLOBAL_DEFAULT);
-  if (code != CURLE_OK)
-    return MakeError(Code::kInternal,
-                     std::string("libcurl: ") + curl_easy_strerror(code));
-  return Ok();
 }
 
 }  // namespace
@@ -304,7 +294,7 @@ std::string HttpAnswer::Header(const std::string& name) const {
 }
 
 Result<std::unique_ptr<HttpClient>> MakeHttpClient(const HttpOptions& options) {
-  RETURN_IF_ERROR(InitCurl());
+  RETURN_IF_ERROR(LoadCurl());
   Bytes ca;
   if (!options.ca_file.empty()) {
     ASSIGN_OR_RETURN_AS(ca, ReadWholeFile(options.ca_file, kMaxCaBytes),
@@ -357,7 +347,8 @@ int64_t ParseHttpDate(const std::string& text) {
       return 0;
     return ::timegm(&parts);
   }
-  const time_t seconds = curl_getdate(text.c_str(), nullptr);
+  if (!LoadCurl().ok()) return 0;
+  const time_t seconds = Curl().getdate(text.c_str(), nullptr);
   return seconds < 0 ? 0 : seconds;
 }
 

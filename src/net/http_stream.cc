@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "net/http_stream.h"
 
-#include <curl/curl.h>
-
 #include <memory>
+
+#include "net/curl_library.h"
 
 namespace morsel {
 namespace {
 
 struct FreeEasy {
-  void operator()(CURL* easy) const { curl_easy_cleanup(easy); }
+  void operator()(CURL* easy) const { Curl().easy_cleanup(easy); }
 };
 struct FreeList {
-  void operator()(curl_slist* list) const { curl_slist_free_all(list); }
+  void operator()(curl_slist* list) const { Curl().slist_free_all(list); }
 };
 
 struct Receiver {
@@ -41,34 +41,35 @@ int OnProgress(void* context, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
 Status StreamHttp(const StreamRequest& request,
                   const std::function<bool(ByteSpan)>& on_data,
                   const std::atomic<bool>& stop) {
-  const std::unique_ptr<CURL, FreeEasy> easy(curl_easy_init());
+  RETURN_IF_ERROR(LoadCurl());
+  const std::unique_ptr<CURL, FreeEasy> easy(Curl().easy_init());
   const std::unique_ptr<curl_slist, FreeList> headers(
-      curl_slist_append(nullptr, "Content-Type: application/json"));
+      Curl().slist_append(nullptr, "Content-Type: application/json"));
   if (easy == nullptr || headers == nullptr)
     return MakeError(Code::kExhausted, "HTTP: no memory for a request");
   Receiver receiver{on_data, stop};
   CURL* const c = easy.get();
-  curl_easy_setopt(c, CURLOPT_URL, request.url.c_str());
-  curl_easy_setopt(c, CURLOPT_POSTFIELDS, request.body.c_str());
-  curl_easy_setopt(c, CURLOPT_HTTPHEADER, headers.get());
-  curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
-  curl_easy_setopt(c, CURLOPT_FAILONERROR, 1L);
-  curl_easy_setopt(c, CURLOPT_PROXY, "");
-  curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT_MS,
-                   static_cast<long>(request.connect_timeout.count()));
+  Curl().easy_setopt(c, CURLOPT_URL, request.url.c_str());
+  Curl().easy_setopt(c, CURLOPT_POSTFIELDS, request.body.c_str());
+  Curl().easy_setopt(c, CURLOPT_HTTPHEADER, headers.get());
+  Curl().easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
+  Curl().easy_setopt(c, CURLOPT_FAILONERROR, 1L);
+  Curl().easy_setopt(c, CURLOPT_PROXY, "");
+  Curl().easy_setopt(c, CURLOPT_CONNECTTIMEOUT_MS,
+                     static_cast<long>(request.connect_timeout.count()));
   if (!request.ca_file.empty())
-    curl_easy_setopt(c, CURLOPT_CAINFO, request.ca_file.c_str());
-  curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, OnData);
-  curl_easy_setopt(c, CURLOPT_WRITEDATA, &receiver);
-  curl_easy_setopt(c, CURLOPT_XFERINFOFUNCTION, OnProgress);
-  curl_easy_setopt(c, CURLOPT_XFERINFODATA, &receiver);
-  curl_easy_setopt(c, CURLOPT_NOPROGRESS, 0L);
-  const CURLcode code = curl_easy_perform(c);
+    Curl().easy_setopt(c, CURLOPT_CAINFO, request.ca_file.c_str());
+  Curl().easy_setopt(c, CURLOPT_WRITEFUNCTION, OnData);
+  Curl().easy_setopt(c, CURLOPT_WRITEDATA, &receiver);
+  Curl().easy_setopt(c, CURLOPT_XFERINFOFUNCTION, OnProgress);
+  Curl().easy_setopt(c, CURLOPT_XFERINFODATA, &receiver);
+  Curl().easy_setopt(c, CURLOPT_NOPROGRESS, 0L);
+  const CURLcode code = Curl().easy_perform(c);
   if (receiver.is_done) return Ok();
   return MakeError(Code::kUnavailable,
                    request.url + ": " +
                        (code == CURLE_OK ? "the other side has ended it"
-                                         : curl_easy_strerror(code)));
+                                         : Curl().easy_strerror(code)));
 }
 
 }  // namespace morsel

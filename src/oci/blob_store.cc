@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "oci/blob_store.h"
 
-#include <archive.h>
-#include <archive_entry.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -14,6 +12,7 @@
 #include <optional>
 #include <utility>
 
+#include "oci/archive_library.h"
 #include "oci/inflate.h"
 #include "oci/path.h"
 
@@ -87,21 +86,21 @@ class ArchiveStore final : public BlobStore {
 class Indexer {
  public:
   explicit Indexer(const FileRange& file)
-      : file_(file), archive_(archive_read_new()), buffer_(64 * kKiB) {
+      : file_(file), archive_(Archive().read_new()), buffer_(64 * kKiB) {
     CHECK(archive_ != nullptr);
   }
-  ~Indexer() { archive_read_free(archive_); }
+  ~Indexer() { Archive().read_free(archive_); }
   Indexer(const Indexer&) = delete;
   Indexer& operator=(const Indexer&) = delete;
 
   Result<std::map<std::string, Member>> Run() {
-    archive_read_support_format_tar(archive_);
-    if (archive_read_open2(archive_, this, nullptr, &Read, &Skip, nullptr) !=
+    Archive().read_support_format_tar(archive_);
+    if (Archive().read_open2(archive_, this, nullptr, &Read, &Skip, nullptr) !=
         ARCHIVE_OK)
       return Fault();
     while (true) {
       archive_entry* entry = nullptr;
-      const int code = archive_read_next_header(archive_, &entry);
+      const int code = Archive().read_next_header(archive_, &entry);
       if (code != ARCHIVE_EOF && code != ARCHIVE_OK && code != ARCHIVE_WARN)
         return Fault();
       FinishPending();
@@ -117,7 +116,7 @@ class Indexer {
   // header begins; that is all that libarchive tells of positions.
   void FinishPending() {
     if (!pending_) return;
-    const int64_t next = archive_read_header_position(archive_);
+    const int64_t next = Archive().read_header_position(archive_);
     Member& member = members_[*pending_];
     member.offset =
         static_cast<uint64_t>(next) - RoundUp(member.size_bytes, 512);
@@ -125,21 +124,21 @@ class Indexer {
   }
 
   void Note(archive_entry* entry) {
-    const char* const raw = archive_entry_pathname(entry);
+    const char* const raw = Archive().entry_pathname(entry);
     const Result<std::string> name = CleanPath(raw == nullptr ? "" : raw);
     if (!name.ok() || name->empty()) return;  // nobody can ask for it
     Member member;
-    if (const char* hard = archive_entry_hardlink(entry)) {
+    if (const char* hard = Archive().entry_hardlink(entry)) {
       member.link = CleanOr(hard);
-    } else if (const char* symlink = archive_entry_symlink(entry)) {
+    } else if (const char* symlink = Archive().entry_symlink(entry)) {
       member.link =
           CleanOr(std::string(Split(*name).directory) + "/" + symlink);
-    } else if (archive_entry_filetype(entry) != AE_IFREG ||
-               archive_entry_size(entry) < 0 ||
-               archive_entry_sparse_count(entry) > 0) {
+    } else if (Archive().entry_filetype(entry) != AE_IFREG ||
+               Archive().entry_size(entry) < 0 ||
+               Archive().entry_sparse_count(entry) > 0) {
       return;
     } else {
-      member.size_bytes = static_cast<uint64_t>(archive_entry_size(entry));
+      member.size_bytes = static_cast<uint64_t>(Archive().entry_size(entry));
       pending_ = *name;
     }
     members_[*name] = std::move(member);
@@ -153,7 +152,7 @@ class Indexer {
 
   Error Fault() const {
     if (!status_.ok()) return status_.error();
-    const char* const text = archive_error_string(archive_);
+    const char* const text = Archive().error_string(archive_);
     if (text == nullptr || position_ >= file_.size_bytes)
       return MakeError(Code::kCorrupt, "the tar is cut short");
     return MakeError(Code::kInvalid, std::string("no sound tar: ") + text);
@@ -168,7 +167,7 @@ class Indexer {
         ReadFullAt(indexer->file_.file->get(), indexer->position_,
                    MutableByteSpan(indexer->buffer_).first(size));
     if (!indexer->status_.ok()) {
-      archive_set_error(handle, EIO, "the archive cannot be read");
+      Archive().set_error(handle, EIO, "the archive cannot be read");
       return ARCHIVE_FATAL;
     }
     indexer->position_ += size;
@@ -229,6 +228,7 @@ Result<std::unique_ptr<BlobStore>> OpenArchive(const std::string& path,
   if (compression != Compression::kNone) {
     ASSIGN_OR_RETURN_AS(file, Unpack(file, work_dir), path);
   }
+  RETURN_IF_ERROR(LoadArchive());
   ASSIGN_OR_RETURN_AS(auto members, Indexer(file).Run(), path);
   return std::unique_ptr<BlobStore>(std::make_unique<ArchiveStore>(
       std::move(file), path, std::move(members)));

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "oci/layer_reader.h"
 
-#include <archive.h>
-#include <archive_entry.h>
 #include <locale.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -11,6 +9,7 @@
 #include <cstring>
 #include <string_view>
 
+#include "oci/archive_library.h"
 #include "oci/path.h"
 #include "oci/pax_time.h"
 #include "oci/posix_acl.h"
@@ -37,7 +36,7 @@ struct FreeLocale {
   void operator()(locale_t locale) const { ::freelocale(locale); }
 };
 struct FreeArchive {
-  void operator()(archive* handle) const { archive_read_free(handle); }
+  void operator()(archive* handle) const { Archive().read_free(handle); }
 };
 
 Error Invalid(std::string message) {
@@ -69,8 +68,8 @@ void MirrorFraction(LayerEntry& entry) {
 
 // libarchive gives -86400.25 as -86400 s and 0.25 s.
 void SetTime(archive_entry* from, LayerEntry& entry) {
-  entry.mtime_seconds = archive_entry_mtime(from);
-  const long nanoseconds = archive_entry_mtime_nsec(from);
+  entry.mtime_seconds = Archive().entry_mtime(from);
+  const long nanoseconds = Archive().entry_mtime_nsec(from);
   entry.mtime_nanoseconds = nanoseconds < 0 || nanoseconds >= 1'000'000'000
                                 ? 0
                                 : static_cast<uint32_t>(nanoseconds);
@@ -98,8 +97,8 @@ Status AddXattrs(archive_entry* from, LayerEntry& entry) {
   const char* name = nullptr;
   const void* value = nullptr;
   size_t size = 0;
-  archive_entry_xattr_reset(from);
-  while (archive_entry_xattr_next(from, &name, &value, &size) == ARCHIVE_OK) {
+  Archive().entry_xattr_reset(from);
+  while (Archive().entry_xattr_next(from, &name, &value, &size) == ARCHIVE_OK) {
     if (name == nullptr || !IsKnownXattr(name)) {
       Warn(entry, "the extended attribute " +
                       PrintablePath(name == nullptr ? "" : name) +
@@ -129,8 +128,8 @@ void SortXattrs(LayerEntry& entry) {
 }
 
 Status SetDevice(archive_entry* from, LayerEntry& entry) {
-  const auto major_number = archive_entry_rdevmajor(from);
-  const auto minor_number = archive_entry_rdevminor(from);
+  const auto major_number = Archive().entry_rdevmajor(from);
+  const auto minor_number = Archive().entry_rdevminor(from);
   // The kernel's dev_t: 12 and 20 bits.
   if (major_number >= 4096 || minor_number >= (1u << 20))
     return Invalid("the device number is larger than Linux has");
@@ -140,7 +139,7 @@ Status SetDevice(archive_entry* from, LayerEntry& entry) {
 }
 
 Status SetSymlink(archive_entry* from, LayerEntry& entry) {
-  const char* const target = archive_entry_symlink(from);
+  const char* const target = Archive().entry_symlink(from);
   if (target == nullptr || *target == '\0')
     return Invalid("the symlink has no target");
   entry.target = target;
@@ -150,16 +149,16 @@ Status SetSymlink(archive_entry* from, LayerEntry& entry) {
 }
 
 Status SetTypeAndTarget(archive_entry* from, LayerEntry& entry) {
-  if (const char* target = archive_entry_hardlink(from)) {
+  if (const char* target = Archive().entry_hardlink(from)) {
     ASSIGN_OR_RETURN_AS(entry.target, CleanPath(target),
                         "the hard link's target " + PrintablePath(target));
     return Ok();
   }
-  const auto type = archive_entry_filetype(from);
+  const auto type = Archive().entry_filetype(from);
   entry.mode |= static_cast<uint32_t>(type);
   switch (type) {
     case AE_IFREG: {
-      const int64_t size = archive_entry_size(from);
+      const int64_t size = Archive().entry_size(from);
       if (size < 0 || static_cast<uint64_t>(size) > kMaxFileBytes)
         return Invalid("the file's size, " + std::to_string(size) +
                        " bytes, is larger than ext4 allows");
@@ -180,9 +179,9 @@ Status SetTypeAndTarget(archive_entry* from, LayerEntry& entry) {
 }
 
 Status Convert(archive_entry* from, LayerEntry& entry) {
-  entry.mode = static_cast<uint32_t>(archive_entry_perm(from)) & 07777;
-  ASSIGN_OR_RETURN(entry.uid, CheckId(archive_entry_uid(from), "user id"));
-  ASSIGN_OR_RETURN(entry.gid, CheckId(archive_entry_gid(from), "group id"));
+  entry.mode = static_cast<uint32_t>(Archive().entry_perm(from)) & 07777;
+  ASSIGN_OR_RETURN(entry.uid, CheckId(Archive().entry_uid(from), "user id"));
+  ASSIGN_OR_RETURN(entry.gid, CheckId(Archive().entry_gid(from), "group id"));
   SetTime(from, entry);
   RETURN_IF_ERROR(SetTypeAndTarget(from, entry));
   if (entry.is_hard_link()) return Ok();  // the inode has the attributes
@@ -199,11 +198,11 @@ class LayerReaderImpl final : public LayerReader {
       : source_(source),
         layer_(std::move(layer)),
         locale_(::newlocale(LC_ALL_MASK, "C", nullptr)),
-        archive_(archive_read_new()) {
+        archive_(Archive().read_new()) {
     CHECK(archive_ != nullptr && locale_ != nullptr);
-    archive_read_support_format_tar(archive_.get());
+    Archive().read_support_format_tar(archive_.get());
     // An empty layer: some writers make it of no bytes at all.
-    archive_read_support_format_empty(archive_.get());
+    Archive().read_support_format_empty(archive_.get());
   }
 
   Result<bool> Next(LayerEntry& entry) override {
@@ -216,7 +215,7 @@ class LayerReaderImpl final : public LayerReader {
     if (code == ARCHIVE_EOF && source_status_.ok()) return false;
     name_.clear();
     if (code != ARCHIVE_OK && !IsHarmless(code)) return TarError();
-    const char* const raw = archive_entry_pathname(from);
+    const char* const raw = Archive().entry_pathname(from);
     name_ = raw == nullptr ? "" : raw;
     if (name_.empty()) return Located(Invalid("an entry has no name"));
     RETURN_IF_ERROR(Locate(SetPath(entry)));
@@ -237,7 +236,7 @@ class LayerReaderImpl final : public LayerReader {
     la_int64_t offset = 0;
     do {
       const int code =
-          archive_read_data_block(archive_.get(), &data, &size, &offset);
+          Archive().read_data_block(archive_.get(), &data, &size, &offset);
       if (code == ARCHIVE_EOF && source_status_.ok()) return false;
       if (code != ARCHIVE_OK) return TarError();
     } while (size == 0);
@@ -254,8 +253,8 @@ class LayerReaderImpl final : public LayerReader {
   Status OpenArchive() {
     opened_ = true;
     in_header_ = true;  // it looks at the first one
-    if (archive_read_open2(archive_.get(), this, nullptr, &ReadPiece, nullptr,
-                           nullptr) != ARCHIVE_OK)
+    if (Archive().read_open2(archive_.get(), this, nullptr, &ReadPiece, nullptr,
+                             nullptr) != ARCHIVE_OK)
       return TarError();
     return Ok();
   }
@@ -265,14 +264,14 @@ class LayerReaderImpl final : public LayerReader {
     header_.clear();
     if (!in_data_) return Ok();
     in_data_ = false;
-    return archive_read_data_skip(archive_.get()) == ARCHIVE_OK
+    return Archive().read_data_skip(archive_.get()) == ARCHIVE_OK
                ? Ok()
                : Status(TarError());
   }
 
   int ReadHeader(archive_entry** from) {
     in_header_ = true;
-    const int code = archive_read_next_header(archive_.get(), from);
+    const int code = Archive().read_next_header(archive_.get(), from);
     in_header_ = false;
     in_data_ = code == ARCHIVE_OK || code == ARCHIVE_WARN;
     return code;
@@ -281,7 +280,7 @@ class LayerReaderImpl final : public LayerReader {
   // The part of the current piece that belongs to the entry's headers.
   ByteSpan HeaderInPiece() const {
     const auto begin =
-        static_cast<uint64_t>(archive_read_header_position(archive_.get()));
+        static_cast<uint64_t>(Archive().read_header_position(archive_.get()));
     const uint64_t skip = begin > read_bytes_ ? begin - read_bytes_ : 0;
     return piece_.subspan(std::min<uint64_t>(skip, piece_.size()));
   }
@@ -306,7 +305,7 @@ class LayerReaderImpl final : public LayerReader {
     reader->piece_ = {};
     Result<ByteSpan> got = reader->source_.Read();
     if (!got.ok()) {
-      archive_set_error(handle, EIO, "the layer cannot be read");
+      Archive().set_error(handle, EIO, "the layer cannot be read");
       reader->source_status_ = std::move(got).error();
       return ARCHIVE_FATAL;
     }
@@ -318,7 +317,7 @@ class LayerReaderImpl final : public LayerReader {
   // The one warning that means nothing: a name that is kept as it is.
   bool IsHarmless(int code) const {
     if (code != ARCHIVE_WARN) return false;
-    const char* const text = archive_error_string(archive_.get());
+    const char* const text = Archive().error_string(archive_.get());
     return text != nullptr &&
            std::strstr(text, "can't be converted") != nullptr;
   }
@@ -340,7 +339,7 @@ class LayerReaderImpl final : public LayerReader {
 
   Error TarError() const {
     if (!source_status_.ok()) return Located(source_status_.error());
-    const char* const text = archive_error_string(archive_.get());
+    const char* const text = Archive().error_string(archive_.get());
     // A tar that ends too early has no text, or this one.
     if (text == nullptr || std::strstr(text, "Truncated") != nullptr)
       return Located(MakeError(Code::kCorrupt,
@@ -366,9 +365,11 @@ class LayerReaderImpl final : public LayerReader {
 
 }  // namespace
 
-std::unique_ptr<LayerReader> LayerReader::Open(ByteSource& source,
-                                               std::string layer) {
-  return std::make_unique<LayerReaderImpl>(source, std::move(layer));
+Result<std::unique_ptr<LayerReader>> LayerReader::Open(ByteSource& source,
+                                                       std::string layer) {
+  RETURN_IF_ERROR(LoadArchive());
+  return std::unique_ptr<LayerReader>(
+      std::make_unique<LayerReaderImpl>(source, std::move(layer)));
 }
 
 }  // namespace morsel

@@ -58,8 +58,9 @@ class LayerReader {
   virtual ~LayerReader() = default;
 
   // `layer` names the layer in messages; `source` outlives the reader.
-  static std::unique_ptr<LayerReader> Open(ByteSource& source,
-                                           std::string layer);
+  // kNotFound: libarchive is not installed.
+  static Result<std::unique_ptr<LayerReader>> Open(ByteSource& source,
+                                                   std::string layer);
 
   // The next entry, its data unread; false at the end of the archive.
   // kInvalid names the layer and the entry; kCorrupt: the tar is cut short;

@@ -38,7 +38,7 @@ struct ReadEntry {
 
 Result<std::vector<ReadEntry>> ReadAll(std::string tar) {
   TextSource source(std::move(tar));
-  const auto reader = LayerReader::Open(source, "sha256:test");
+  const auto reader = LayerReader::Open(source, "sha256:test").value();
   std::vector<ReadEntry> all;
   while (true) {
     ReadEntry item;
@@ -128,7 +128,7 @@ TEST(LayerReader, KeepsTheSignOfATimeJustBefore1970WhereverItsHeaderLies) {
   }
   for (const bool read_data : {true, false}) {
     TextSource source(tar.Finish());
-    const auto reader = LayerReader::Open(source, "sha256:test");
+    const auto reader = LayerReader::Open(source, "sha256:test").value();
     for (int i = 0; i < 80; ++i) {
       LayerEntry entry;
       const auto more = reader->Next(entry);
@@ -311,7 +311,8 @@ class FailingSource final : public ByteSource {
 TEST(LayerReader, PassesOnErrorsOfItsSource) {
   FailingSource source;
   LayerEntry entry;
-  const auto more = LayerReader::Open(source, "sha256:test")->Next(entry);
+  const auto more =
+      LayerReader::Open(source, "sha256:test").value()->Next(entry);
   ASSERT_FALSE(more.ok());
   EXPECT_EQ(more.error().code, Code::kIo);
   EXPECT_THAT(more.error().message, HasSubstr("the disk is gone"));

@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "oci/posix_acl.h"
 
-#include <archive.h>
-#include <archive_entry.h>
-
 #include <algorithm>
 #include <optional>
 #include <tuple>
 #include <vector>
 
 #include "base/bytes.h"
+#include "oci/archive_library.h"
 
 namespace morsel {
 namespace {
@@ -52,14 +50,14 @@ std::optional<Tag> TagOf(int library_tag) {
 
 Result<std::vector<AclEntry>> Collect(archive_entry* entry, int type) {
   std::vector<AclEntry> acl;
-  archive_entry_acl_reset(entry, type);
+  Archive().entry_acl_reset(entry, type);
   int got_type = 0;
   int permissions = 0;
   int library_tag = 0;
   int id = 0;
   const char* name = nullptr;
-  while (archive_entry_acl_next(entry, type, &got_type, &permissions,
-                                &library_tag, &id, &name) == ARCHIVE_OK) {
+  while (Archive().entry_acl_next(entry, type, &got_type, &permissions,
+                                  &library_tag, &id, &name) == ARCHIVE_OK) {
     const std::optional<Tag> tag = TagOf(library_tag);
     if (!tag) return MakeError(Code::kInvalid, "the ACL has an unknown tag");
     const bool named = *tag == kUser || *tag == kGroup;
@@ -129,7 +127,7 @@ Result<std::string> ReadAcl(archive_entry* entry, AclKind kind,
                             uint32_t& mode) {
   const int type = kind == AclKind::kAccess ? ARCHIVE_ENTRY_ACL_TYPE_ACCESS
                                             : ARCHIVE_ENTRY_ACL_TYPE_DEFAULT;
-  if (archive_entry_acl_count(entry, type) == 0) return std::string();
+  if (Archive().entry_acl_count(entry, type) == 0) return std::string();
   ASSIGN_OR_RETURN(std::vector<AclEntry> acl, Collect(entry, type));
   AddMissingMask(acl);
   RETURN_IF_ERROR(SortAndCheck(acl));
