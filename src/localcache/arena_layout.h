@@ -6,10 +6,11 @@
 //   slots    one for each piece: generation, name, length, pieces, CRCs
 //   pieces   64 KiB each: ciphertext
 //
-// The file lies on a tmpfs and is as long as its limit from the start; its
-// blocks are allocated in steps, front to back, and never given back. Reading
-// a block that is not allocated would take memory (or SIGBUS on a full tmpfs),
-// so readers look at `allocated_pieces` first.
+// The file lies on a tmpfs and is as long as its limit from the start. Header
+// and index are allocated at once, pieces with their slots in steps, front to
+// back, and nothing is given back. Reading what is not allocated would take
+// memory (or SIGBUS on a full tmpfs), so readers look at `allocated_pieces`
+// first.
 //
 // The generation says what a slot is: odd: free, or being changed; 0: never
 // used; else: stable. It only grows. The writer makes it odd before it changes
@@ -39,7 +40,7 @@
 namespace morsel {
 
 inline constexpr uint64_t kArenaMagic = 0x31616e6572416c4d;  // "MlArena1"
-inline constexpr uint32_t kArenaVersion = 1;
+inline constexpr uint32_t kArenaVersion = 2;
 inline constexpr uint32_t kPieceSize = ChunkView::kPieceSize;
 inline constexpr uint32_t kPiecesPerSlot = ChunkView::kMaxPieces;
 inline constexpr uint32_t kBucketWords = 8;
@@ -54,7 +55,7 @@ struct ArenaHeader {
   uint32_t bucket_count;
   uint64_t slots_offset;
   uint64_t pieces_offset;
-  // Pieces below this number may be touched. Written by the daemon.
+  // Pieces and slots below this number may be touched. Written by the daemon.
   std::atomic<uint32_t> allocated_pieces;
   uint32_t reserved;
 };

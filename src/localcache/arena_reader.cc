@@ -59,12 +59,19 @@ ArenaFind ArenaReader::Find(const ChunkRef& ref, uint32_t offset,
     const uint64_t word = bucket[probe].load(std::memory_order_acquire);
     const auto slot = static_cast<uint32_t>(word) - 1;
     if (word == 0 || word != IndexWord(name[0], slot) ||
-        slot >= map_.geometry.piece_count)
+        slot >= AllocatedPieces())
       continue;
     ArenaFind found = CheckSlot(slot, name, ref, offset, length);
     if (found.outcome != Outcome::kMiss) return found;
   }
   return {};
+}
+
+// None if the header says what cannot be.
+uint32_t ArenaReader::AllocatedPieces() const {
+  const uint32_t allocated =
+      map_.header().allocated_pieces.load(std::memory_order_acquire);
+  return allocated > map_.geometry.piece_count ? 0 : allocated;
 }
 
 // Every field is read once and checked before it is used: the slot may change
@@ -81,9 +88,7 @@ ArenaFind ArenaReader::CheckSlot(uint32_t number, const NameWords& name,
   if (stored != ref.stored_length || stored == 0 || stored > kChunkSize ||
       stored % kPageSize != 0)
     return {};
-  const uint32_t allocated =
-      map_.header().allocated_pieces.load(std::memory_order_acquire);
-  if (allocated > map_.geometry.piece_count) return {};
+  const uint32_t allocated = AllocatedPieces();
   std::array<const std::byte*, kPiecesPerSlot> pieces{};
   for (uint32_t i = 0; i < PiecesFor(stored); ++i) {
     const uint32_t piece = slot.pieces[i].load(std::memory_order_relaxed);

@@ -43,6 +43,7 @@ class ArenaReader {
 
  private:
   ArenaReader() = default;
+  uint32_t AllocatedPieces() const;
   ArenaFind CheckSlot(uint32_t slot, const NameWords& name, const ChunkRef& ref,
                       uint32_t offset, uint32_t length) const;
 

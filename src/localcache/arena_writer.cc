@@ -95,7 +95,7 @@ Result<std::unique_ptr<ArenaWriter>> ArenaWriter::Open(
 // The magic comes last: an arena whose daemon died here is nobody's.
 Status ArenaWriter::Begin() {
   const ArenaGeometry& geometry = map_.geometry;
-  RETURN_IF_ERROR(Allocate(file_.get(), 0, geometry.pieces_offset));
+  RETURN_IF_ERROR(Allocate(file_.get(), 0, geometry.slots_offset));
   ArenaHeader& header = map_.header();
   header.version = kArenaVersion;
   header.slot_bytes = sizeof(ArenaSlot);
@@ -107,8 +107,6 @@ Status ArenaWriter::Begin() {
   header.magic = kArenaMagic;
   MutexLock lock(mutex_);
   uses_.assign(geometry.piece_count, Use::kFree);
-  for (uint32_t slot = geometry.piece_count; slot-- > 0;)
-    free_slots_.push_back(slot);
   // No resizing by anyone from here on; only memory files can be sealed.
   (void)fcntl(file_.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW);
   return Ok();
@@ -128,7 +126,7 @@ Status ArenaWriter::Adopt() {
       map_.Bucket(bucket)[i].store(0, std::memory_order_relaxed);
   uses_.assign(geometry.piece_count, Use::kFree);
   std::vector<bool> taken(allocated_, false);
-  for (uint32_t slot = geometry.piece_count; slot-- > 0;) {
+  for (uint32_t slot = allocated_; slot-- > 0;) {
     if (AdoptSlot(slot, taken)) continue;
     if (map_.Slot(slot).generation.load(std::memory_order_relaxed) != 0)
       MarkChanging(map_.Slot(slot));
@@ -174,7 +172,10 @@ bool ArenaWriter::Grow() {
   const uint64_t end =
       std::min(RoundDown(begin, kArenaStep) + kArenaStep, geometry.file_bytes);
   const auto more = static_cast<uint32_t>((end - begin) / kPieceSize);
-  if (!Allocate(file_.get(), begin, end - begin).ok()) {
+  const uint64_t slots_begin =
+      geometry.slots_offset + uint64_t{allocated_} * sizeof(ArenaSlot);
+  if (!Allocate(file_.get(), slots_begin, more * sizeof(ArenaSlot)).ok() ||
+      !Allocate(file_.get(), begin, end - begin).ok()) {
     growth_failed_ = true;
     LogWarn(
         "local cache cannot grow to its limit: no memory; give its tmpfs "
@@ -182,8 +183,10 @@ bool ArenaWriter::Grow() {
         {{"allocated", begin}, {"limit", geometry.file_bytes}});
     return false;
   }
-  for (uint32_t piece = allocated_ + more; piece-- > allocated_;)
-    free_pieces_.push_back(piece);
+  for (uint32_t number = allocated_ + more; number-- > allocated_;) {
+    free_pieces_.push_back(number);
+    free_slots_.push_back(number);
+  }
   allocated_ += more;
   map_.header().allocated_pieces.store(allocated_, std::memory_order_release);
   return true;
@@ -386,9 +389,12 @@ void ArenaWriter::Touch(std::span<const uint32_t> slots) {
 
 ArenaStats ArenaWriter::Stats() const {
   MutexLock lock(mutex_);
+  const uint64_t metadata = RoundUp(
+      map_.geometry.slots_offset + uint64_t{allocated_} * sizeof(ArenaSlot),
+      uint64_t{kPageSize});
   return {map_.geometry.file_bytes,
-          map_.geometry.pieces_offset + uint64_t{allocated_} * kPieceSize,
-          by_key_.size(), chunk_bytes_, evictions_};
+          metadata + uint64_t{allocated_} * kPieceSize, by_key_.size(),
+          chunk_bytes_, evictions_};
 }
 
 }  // namespace morsel
