@@ -129,21 +129,22 @@ Status SyncParent(const std::string& path) {
   return Ok();
 }
 
-Status WriteAndSync(int fd, ByteSpan bytes, mode_t mode) {
+Status Fill(int fd, ByteSpan bytes, mode_t mode, Durability durability) {
   RETURN_IF_ERROR(WriteFull(fd, bytes));
   if (::fchmod(fd, mode) != 0) return ErrnoError(errno, "chmod");
-  if (::fsync(fd) != 0) return ErrnoError(errno, "fsync");
+  if (durability == Durability::kPowerCut && ::fsync(fd) != 0)
+    return ErrnoError(errno, "fsync");
   return Ok();
 }
 
 }  // namespace
 
-Status WriteFileAtomically(const std::string& path, ByteSpan bytes,
-                           mode_t mode) {
+Status WriteFileAtomically(const std::string& path, ByteSpan bytes, mode_t mode,
+                           Durability durability) {
   std::string temporary = path + ".tmp-XXXXXX";
   Fd fd(::mkostemp(temporary.data(), O_CLOEXEC));
   if (!fd) return ErrnoError(errno, "make a temporary file for " + path);
-  const Status written = WriteAndSync(fd.get(), bytes, mode);
+  const Status written = Fill(fd.get(), bytes, mode, durability);
   if (!written.ok()) {
     ::unlink(temporary.c_str());
     return Error(written.error()).Wrap(path);
@@ -153,7 +154,7 @@ Status WriteFileAtomically(const std::string& path, ByteSpan bytes,
     ::unlink(temporary.c_str());
     return ErrnoError(reason, "rename to " + path);
   }
-  return SyncParent(path);
+  return durability == Durability::kPowerCut ? SyncParent(path) : Ok();
 }
 
 Status MakeDirectories(const std::string& path, mode_t mode) {

@@ -50,10 +50,13 @@ Status WriteFull(int fd, ByteSpan bytes);
 Result<uint64_t> FileSize(int fd);
 // The whole file; kExhausted if it is larger than `limit_bytes`.
 Result<Bytes> ReadWholeFile(const std::string& path, uint64_t limit_bytes);
+// What is still there after a power cut. kUntilReboot: for the run folder,
+// whose contents mean nothing after one; it spares two waits for the disk.
+enum class Durability { kPowerCut, kUntilReboot };
 // Writes `path` whole or not at all: temporary name, fsync, rename, and fsync
-// of the folder, so that it survives a power cut.
-Status WriteFileAtomically(const std::string& path, ByteSpan bytes,
-                           mode_t mode);
+// of the folder.
+Status WriteFileAtomically(const std::string& path, ByteSpan bytes, mode_t mode,
+                           Durability durability = Durability::kPowerCut);
 
 // mkdir -p. Folders that it makes get `mode`.
 Status MakeDirectories(const std::string& path, mode_t mode);

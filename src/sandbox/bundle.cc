@@ -170,7 +170,8 @@ Status AppendEtcBinds(const BundleRequest& request, const Rootfs& rootfs,
     if (covered || (request.read_only_device && !rootfs.Exists(inside)))
       continue;
     const std::string path = dir + "/" + file.name;
-    RETURN_IF_ERROR(WriteFileAtomically(path, AsBytes(file.text), 0644));
+    RETURN_IF_ERROR(WriteFileAtomically(path, AsBytes(file.text), 0644,
+                                        Durability::kUntilReboot));
     mounts.Append(SpecBind(inside, path, options.read_only));
   }
   return Ok();
@@ -240,7 +241,8 @@ Status WriteBundle(const BundleRequest& request, const Rootfs& rootfs,
   spec["mounts"] = std::move(mounts);
   spec["linux"] = SpecLinux(request, options, capabilities);
   return WriteFileAtomically(request.bundle_dir + "/config.json",
-                             AsBytes(spec.Dump(2) + "\n"), 0600);
+                             AsBytes(spec.Dump(2) + "\n"), 0600,
+                             Durability::kUntilReboot);
 }
 
 }  // namespace morsel

@@ -50,7 +50,8 @@ Result<ContainerFolder> ContainerFolder::Make(const Config& config,
   note["device"] = device_id;
   note["runner"] = ProcessMark::OfSelf().ToJson();
   RETURN_IF_ERROR(WriteFileAtomically(folder.path() + "/container.json",
-                                      AsBytes(note.Dump(2) + "\n"), 0600));
+                                      AsBytes(note.Dump(2) + "\n"), 0600,
+                                      Durability::kUntilReboot));
   return folder;
 }
 

@@ -57,7 +57,7 @@ Result<DeviceFolder> DeviceFolder::Make(const Config& config) {
 
 Status DeviceFolder::Write(const std::string& name, const Json& note) const {
   return WriteFileAtomically(path_ + "/" + name, AsBytes(note.Dump(2) + "\n"),
-                             0600);
+                             0600, Durability::kUntilReboot);
 }
 
 Result<Json> DeviceFolder::Read(const std::string& name) const {
