@@ -66,7 +66,7 @@ Result<DeviceStats> ReadDeviceStats(const std::string& device_dir) {
                      .cache_hits = word(DeviceCounter::kCacheHits),
                      .cache_misses = word(DeviceCounter::kCacheMisses),
                      .bytes_loaded = word(DeviceCounter::kBytesLoaded),
-                     .chunks_loaded = word(DeviceCounter::kChunksLoaded)};
+                     .chunks_loaded = word(DeviceCounter::kCacheMisses)};
 }
 
 }  // namespace morsel

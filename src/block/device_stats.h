@@ -27,7 +27,6 @@ enum class DeviceCounter : size_t {
   kCacheHits,
   kCacheMisses,
   kBytesLoaded,  // ciphertext that was not in the local cache
-  kChunksLoaded,
   kCount,
 };
 inline constexpr size_t kDeviceCounterCount =
@@ -39,17 +38,11 @@ struct DeviceStatsPage {
   std::atomic<uint64_t> magic;
   std::array<std::atomic<uint64_t>, kDeviceCounterCount> counters;
 
+  std::atomic<uint64_t>& Of(DeviceCounter counter) {
+    return counters[static_cast<size_t>(counter)];
+  }
   void Add(DeviceCounter counter, uint64_t amount) {
-    counters[static_cast<size_t>(counter)].fetch_add(amount,
-                                                     std::memory_order_relaxed);
-  }
-  void Set(DeviceCounter counter, uint64_t value) {
-    counters[static_cast<size_t>(counter)].store(value,
-                                                 std::memory_order_relaxed);
-  }
-  uint64_t Get(DeviceCounter counter) const {
-    return counters[static_cast<size_t>(counter)].load(
-        std::memory_order_relaxed);
+    Of(counter).fetch_add(amount, std::memory_order_relaxed);
   }
 };
 
@@ -63,7 +56,7 @@ struct DeviceStats {
   uint64_t cache_hits = 0;
   uint64_t cache_misses = 0;
   uint64_t bytes_loaded = 0;
-  uint64_t chunks_loaded = 0;
+  uint64_t chunks_loaded = 0;  // as each miss loads one
 };
 
 // Sizes `file` to one page of zeros behind the magic. For the guard.

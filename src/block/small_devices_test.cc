@@ -93,7 +93,7 @@ TEST(StatsDevice, CountsIntoAFileThatTheToolReads) {
   Bytes bytes(100);
   ASSERT_TRUE(device->Read(0, bytes).ok());
   EXPECT_FALSE(device->Write(0, bytes).ok());
-  stats->page().Set(DeviceCounter::kBytesLoaded, 12345);
+  stats->page().Add(DeviceCounter::kBytesLoaded, 12345);
   const Result<DeviceStats> read = ReadDeviceStats(folder);
   ASSERT_TRUE(read.ok());
   EXPECT_EQ(read->reads, 1u);

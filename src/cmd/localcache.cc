@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // morsel-localcache: the local cache of a worker, or of one agent
 // (cmd/localcache_words.h).
+#include <malloc.h>
 #include <sys/stat.h>
 
 #include <csignal>
@@ -214,8 +215,18 @@ void BlockSignals() {
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
 }
 
+// Each chunk that is fetched passes through a buffer of its size. Were it taken
+// from the system and given back each time, its pages would cost as much as its
+// hash.
+void KeepBuffers() {
+  ::mallopt(M_MMAP_THRESHOLD, 4 * kMiB);
+  ::mallopt(M_TRIM_THRESHOLD, 16 * kMiB);
+  ::mallopt(M_ARENA_MAX, 4);
+}
+
 int Main(int argc, char** argv) {
   InitLog("morsel-localcache", LogLevel::kInfo);
+  KeepBuffers();
   Result<LocalCacheWords> words = ParseLocalCacheWords(argc, argv);
   if (!words.ok()) {
     std::fprintf(stderr, "morsel-localcache: %s\n",

@@ -4,6 +4,7 @@
 #include <malloc.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <array>
@@ -32,8 +33,6 @@ namespace {
 
 constexpr uint64_t kMaxSetupBytes = kMiB;
 constexpr uint64_t kMaxManifestBytes = 256 * kMiB;
-// How often the cache's counters are copied to where the tool reads them.
-constexpr std::chrono::milliseconds kStatsPeriod(200);
 
 // A whole inherited file, from its beginning; closes it.
 Result<Bytes> ReadInherited(int number, uint64_t limit) {
@@ -55,8 +54,8 @@ Result<SecretBuffer> ReadSecret(int number, size_t size) {
   return secret;
 }
 
-// Resident before the first request is read, and while there is a right to
-// lock memory.
+// While there is a right to lock memory; each thread makes its slot resident
+// before it reads.
 Result<FuseSlots> MapSlots(size_t thread_count) {
   const Fd file(kChildSlotsFd);
   ASSIGN_OR_RETURN(FuseSlots slots, FuseSlots::Map(file.get(), thread_count,
@@ -129,15 +128,12 @@ class Child {
                      std::optional<OverlayOptions> overlay);
   // The first local cache that answers.
   Result<LocalCacheChannel> AwaitCache();
-  // Takes new local caches from the guard, and publishes the counters.
+  // Takes new local caches from the guard.
   void Attend(const std::stop_token& stop);
-  void PublishStats();
 
   Fd guard_;
   std::optional<FuseSlots> slots_;
   std::optional<MappedDeviceStats> stats_;
-  // The cache's counters as predecessors left them.
-  LocalCacheStats before_;
   std::unique_ptr<LocalCacheSource> cache_;
   std::unique_ptr<BlockDevice> image_;
   std::unique_ptr<BlockDevice> device_;
@@ -155,10 +151,6 @@ Status Child::Start() {
   ASSIGN_OR_RETURN(MappedDeviceStats stats,
                    MappedDeviceStats::Map(stats_file.get()));
   stats_.emplace(std::move(stats));
-  const DeviceStatsPage& page = stats_->page();
-  before_.hits = page.Get(DeviceCounter::kCacheHits);
-  before_.misses = page.Get(DeviceCounter::kCacheMisses);
-  before_.bytes_loaded = page.Get(DeviceCounter::kBytesLoaded);
   ASSIGN_OR_RETURN(FuseSlots slots, MapSlots(setup.thread_count));
   slots_.emplace(std::move(slots));
   ASSIGN_OR_RETURN(
@@ -192,7 +184,13 @@ Status Child::OpenDevices(const AgentSetup& setup, OpenManifest manifest,
                           std::optional<OverlayOptions> overlay) {
   ASSIGN_OR_RETURN_AS(LocalCacheChannel channel, AwaitCache(),
                       "the local cache");
-  ASSIGN_OR_RETURN(cache_, LocalCacheSource::Open(std::move(channel)));
+  DeviceStatsPage& page = stats_->page();
+  ASSIGN_OR_RETURN(
+      cache_, LocalCacheSource::Open(
+                  std::move(channel),
+                  {{.hits = page.Of(DeviceCounter::kCacheHits),
+                    .misses = page.Of(DeviceCounter::kCacheMisses),
+                    .bytes_loaded = page.Of(DeviceCounter::kBytesLoaded)}}));
   const std::chrono::duration<double> timeout(setup.io_timeout_seconds);
   std::unique_ptr<BlockDevice> top = MakeImageDevice(
       std::move(manifest), *cache_, SystemClock(),
@@ -210,24 +208,15 @@ Status Child::OpenDevices(const AgentSetup& setup, OpenManifest manifest,
 void Child::Serve() {
   std::jthread attendant([this](const std::stop_token& stop) { Attend(stop); });
   file_->Serve();
-}
-
-void Child::PublishStats() {
-  const LocalCacheStats stats = cache_->Stats();
-  DeviceStatsPage& page = stats_->page();
-  page.Set(DeviceCounter::kCacheHits, before_.hits + stats.hits);
-  page.Set(DeviceCounter::kCacheMisses, before_.misses + stats.misses);
-  page.Set(DeviceCounter::kBytesLoaded,
-           before_.bytes_loaded + stats.bytes_loaded);
-  page.Set(DeviceCounter::kChunksLoaded, before_.misses + stats.misses);
+  attendant.request_stop();
+  ::shutdown(guard_.get(), SHUT_RD);  // wakes it
 }
 
 void Child::Attend(const std::stop_token& stop) {
   while (!stop.stop_requested()) {
     std::array<std::byte, 16> buffer;
-    Result<ReceivedMessage> message = ReceiveMessage(
-        guard_.get(), buffer, SystemClock().Now() + kStatsPeriod);
-    PublishStats();
+    Result<ReceivedMessage> message =
+        ReceiveMessage(guard_.get(), buffer, Deadline::max());
     if (!message.ok() && message.error().code == Code::kUnavailable) return;
     if (!message.ok() || message->fds.size() != 1) continue;
     Result<LocalCacheChannel> channel =

@@ -77,6 +77,7 @@ class FuseServer final : public FuseFile {
   Status ReceiveInit();
   void TakeOver();
   void TakeOver(const HeldRequest& held);
+  void ServeAs(size_t thread);
   // One request; false when the connection has ended.
   bool ServeOne(size_t thread);
   // What lies in the thread's slot.
@@ -220,6 +221,7 @@ Status FuseServer::Start(BlockDevice& device) {
 }
 
 Status FuseServer::ReceiveInit() {
+  RETURN_IF_ERROR(slots_.MakeResident(0));
   const MutableByteSpan slot = slots_.slot(0);
   fuse_buf buffer{};
   buffer.mem = slot.data();
@@ -267,10 +269,16 @@ void FuseServer::TakeOver(const HeldRequest& held) {
 void FuseServer::Serve() {
   std::vector<std::jthread> threads;
   for (size_t i = 0; i < slots_.thread_count(); ++i)
-    threads.emplace_back([this, i] {
-      if (left_over_[i]) Process(i);
-      while (ServeOne(i)) continue;
-    });
+    threads.emplace_back([this, i] { ServeAs(i); });
+}
+
+void FuseServer::ServeAs(size_t thread) {
+  const Status resident = slots_.MakeResident(thread);
+  if (!resident.ok())
+    LogError("a thread of the device does not serve",
+             {{"cause", resident.error().message}});
+  if (left_over_[thread]) Process(thread);
+  while (resident.ok() && ServeOne(thread)) continue;
 }
 
 bool FuseServer::ServeOne(size_t thread) {

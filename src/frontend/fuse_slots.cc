@@ -98,9 +98,9 @@ MutableByteSpan FuseSlots::slot(size_t thread) const {
 }
 
 Status FuseSlots::LockInMemory() {
-  if (::madvise(memory_, length_, MADV_POPULATE_WRITE) != 0)
-    return ErrnoError(errno, "make the memory of requests resident");
-  if (::mlock(memory_, length_) == 0) return Ok();
+  // On fault, as to make all of it resident would be a quarter of an attach.
+  if (::mlock2(memory_, length_, MLOCK_ONFAULT) == 0)
+    return Populate(0, HeaderLength(thread_count_));
   const int reason = errno;
   if (reason == ENOMEM || reason == EPERM || reason == EAGAIN)
     return MakeError(Code::kExhausted,
@@ -108,6 +108,17 @@ Status FuseSlots::LockInMemory() {
                          HumanSize(length_) +
                          "; raise RLIMIT_MEMLOCK or lower agent.threads");
   return ErrnoError(reason, "lock the memory of requests");
+}
+
+Status FuseSlots::MakeResident(size_t thread) {
+  return Populate(static_cast<size_t>(slot(thread).data() - memory_),
+                  kFuseSlotSize);
+}
+
+Status FuseSlots::Populate(size_t offset, size_t length) {
+  if (::madvise(memory_ + offset, length, MADV_POPULATE_WRITE) != 0)
+    return ErrnoError(errno, "make the memory of requests resident");
+  return Ok();
 }
 
 void FuseSlots::RecordInit(ByteSpan request) {

@@ -93,8 +93,12 @@ class FuseSlots {
   // Requires Part::kWhole.
   MutableByteSpan slot(size_t thread) const;
 
-  // Makes all of it resident for good. kExhausted: RLIMIT_MEMLOCK.
+  // Whatever becomes resident stays so; header and marks are. kExhausted:
+  // RLIMIT_MEMLOCK.
   Status LockInMemory();
+  // Makes the thread's slot resident: before it reads its first request.
+  // kIo, kExhausted: no memory; the thread may not read.
+  Status MakeResident(size_t thread);
 
   // The kernel sends its first request (INIT) once; successors are fed this
   // record. Recorded before it is answered.
@@ -135,6 +139,7 @@ class FuseSlots {
   FuseSlots(std::byte* memory, size_t length, size_t thread_count)
       : memory_(memory), length_(length), thread_count_(thread_count) {}
   Header& header() const;
+  Status Populate(size_t offset, size_t length);
   uint64_t CountFinished() const;
   std::optional<HeldRequest> HeldIn(size_t thread) const;
   void Blame(FuseMark& mark, const Death& death);

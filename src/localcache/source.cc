@@ -54,7 +54,9 @@ Result<ChunkView> OwnedView(const ChunkRef& ref, Bytes bytes) {
 
 class Source final : public LocalCacheSource {
  public:
-  Source() = default;
+  explicit Source(std::optional<LocalCacheCounters> counters)
+      : counters_(
+            counters.value_or(LocalCacheCounters{own_[0], own_[1], own_[2]})) {}
   ~Source() override {
     {
       MutexLock lock(mutex_);
@@ -76,10 +78,16 @@ class Source final : public LocalCacheSource {
   Result<ChunkView> Get(const ChunkRef& ref, const Want& want) override;
 
   LocalCacheStats Stats() const override {
-    return {hits_, misses_, bytes_loaded_, retries_, bad_pages_};
+    return {counters_.hits, counters_.misses, counters_.bytes_loaded, retries_,
+            bad_pages_};
   }
 
  private:
+  void CountMiss(const ChunkRef& ref) const {
+    counters_.misses.fetch_add(1, std::memory_order_relaxed);
+    counters_.bytes_loaded.fetch_add(ref.stored_length,
+                                     std::memory_order_relaxed);
+  }
   ArenaFind Find(const ChunkRef& ref, const Want& want);
   Result<ChunkView> GetOwned(const ChunkRef& ref, const Want& want,
                              bool suspect);
@@ -109,9 +117,8 @@ class Source final : public LocalCacheSource {
   std::atomic<const ArenaReader*> arena_{nullptr};
   std::optional<HitRing> ring_;
 
-  std::atomic<uint64_t> hits_{0};
-  std::atomic<uint64_t> misses_{0};
-  std::atomic<uint64_t> bytes_loaded_{0};
+  std::array<std::atomic<uint64_t>, 3> own_{};
+  const LocalCacheCounters counters_;
   std::atomic<uint64_t> retries_{0};
   std::atomic<uint64_t> bad_pages_{0};
 
@@ -158,7 +165,7 @@ Result<ChunkView> Source::Get(const ChunkRef& ref, const Want& want) {
     ArenaFind found = Find(ref, want);
     switch (found.outcome) {
       case ArenaFind::Outcome::kHit:
-        if (!missed) hits_.fetch_add(1, std::memory_order_relaxed);
+        if (!missed) counters_.hits.fetch_add(1, std::memory_order_relaxed);
         ring_->Record(found.slot);
         return *std::move(found.view);
       case ArenaFind::Outcome::kChanged:
@@ -173,18 +180,12 @@ Result<ChunkView> Source::Get(const ChunkRef& ref, const Want& want) {
       case ArenaFind::Outcome::kMiss:
         break;
     }
-    if (!std::exchange(missed, true)) {
-      ++misses_;
-      bytes_loaded_ += ref.stored_length;
-    }
+    if (!std::exchange(missed, true)) CountMiss(ref);
     Waiter waiter;
     RETURN_IF_ERROR(Ask(ref, want, false, suspect, waiter));
     if (waiter.is_inline) return OwnedView(ref, std::move(waiter.bytes));
   }
-  if (!missed) {
-    ++misses_;
-    bytes_loaded_ += ref.stored_length;
-  }
+  if (!missed) CountMiss(ref);
   return GetOwned(ref, want, suspect);
 }
 
@@ -385,8 +386,8 @@ Result<LocalCacheChannel> LocalCacheSource::Handshake(Fd socket) {
 }
 
 Result<std::unique_ptr<LocalCacheSource>> LocalCacheSource::Open(
-    LocalCacheChannel channel) {
-  auto source = std::make_unique<Source>();
+    LocalCacheChannel channel, std::optional<LocalCacheCounters> counters) {
+  auto source = std::make_unique<Source>(counters);
   RETURN_IF_ERROR(source->Begin(std::move(channel)));
   return std::unique_ptr<LocalCacheSource>(std::move(source));
 }

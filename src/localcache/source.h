@@ -16,8 +16,10 @@
 // Thread safety: thread-safe.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 
 #include "base/fd.h"
 #include "base/result.h"
@@ -40,15 +42,25 @@ struct LocalCacheStats {
   uint64_t bad_pages = 0;
 };
 
+// Where hits, misses and loaded bytes are counted, if others look on: in memory
+// that they share, so that the counts are never behind and outlive a kill.
+struct LocalCacheCounters {
+  std::atomic<uint64_t>& hits;
+  std::atomic<uint64_t>& misses;
+  std::atomic<uint64_t>& bytes_loaded;
+};
+
 class LocalCacheSource : public ChunkSource {
  public:
   // Receives the channel over a socket that is connected to the daemon.
   // kUnavailable, kTimeout; kInvalid: another version of the protocol.
   static Result<LocalCacheChannel> Handshake(Fd socket);
   // Maps the arena and the ring, and starts the one thread that reads the
-  // socket. All that needs a right is done here.
+  // socket. All that needs a right is done here. `counters` outlive the source;
+  // without them it counts from 0.
   static Result<std::unique_ptr<LocalCacheSource>> Open(
-      LocalCacheChannel channel);
+      LocalCacheChannel channel,
+      std::optional<LocalCacheCounters> counters = std::nullopt);
 
   // Takes a new channel after the daemon was restarted. Hits go on meanwhile;
   // misses that wait are asked again over the new channel. Maps at most the
