@@ -73,11 +73,25 @@ class Verifier {
   VerifyReport report_ GUARDED_BY(mutex_);
 };
 
+// What the record says of the manifest, for lists that do not read it.
+Status CheckSizes(const ManifestRecord& record, const Manifest& manifest) {
+  if (record.virtual_size == manifest.virtual_size() &&
+      record.stored_bytes == manifest.stored_bytes() &&
+      record.chunk_count == manifest.chunk_count())
+    return Ok();
+  return MakeError(Code::kCorrupt,
+                   "the record of manifest " + record.id +
+                       " states other sizes than the manifest has; convert "
+                       "the image again, or restore the record from a copy of "
+                       "the origin");
+}
+
 }  // namespace
 
 Result<VerifyReport> VerifyImage(
     Origin& origin, const ResolvedImage& image, size_t thread_count,
     const std::function<void(uint64_t)>& on_progress) {
+  RETURN_IF_ERROR(CheckSizes(image.record, image.manifest));
   Verifier verifier(origin, image, on_progress);
   JobPool pool(std::max<size_t>(thread_count, 1), 2 * thread_count + 1);
   for (size_t i = 0; i < image.manifest.chunk_count(); ++i)

@@ -30,7 +30,8 @@ struct VerifyReport {
 };
 
 // Reads with `thread_count` threads; `on_progress` is told the bytes of each
-// chunk, by several threads at once. Damage is in the report, not an error;
+// chunk, by several threads at once. Damage is in the report, not an error,
+// but for sizes in the record that are not the manifest's (kCorrupt);
 // an origin that does not answer or denies access is: kUnavailable, kTimeout,
 // kDenied, kExhausted.
 Result<VerifyReport> VerifyImage(

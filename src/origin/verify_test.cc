@@ -40,6 +40,19 @@ TEST_F(VerifyTest, FindsNothingInASoundImage) {
   EXPECT_EQ(report->damaged_chunks, 0u);
 }
 
+TEST_F(VerifyTest, ARecordThatStatesOtherSizesIsDamaged) {
+  const ResolvedImage image = Publish(3);
+  for (uint64_t ManifestRecord::*size :
+       {&ManifestRecord::virtual_size, &ManifestRecord::stored_bytes,
+        &ManifestRecord::chunk_count}) {
+    ResolvedImage other = image;
+    ++(other.record.*size);
+    const Result<VerifyReport> report = VerifyImage(origin_, other, 4);
+    ASSERT_FALSE(report.ok());
+    EXPECT_EQ(report.error().code, Code::kCorrupt);
+  }
+}
+
 TEST_F(VerifyTest, ListsEveryDamageByIndex) {
   const ResolvedImage image = Publish(50);
   ASSERT_TRUE(store_.Delete(KeyOf(image, 40)).ok());
