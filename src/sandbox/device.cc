@@ -190,8 +190,8 @@ Result<AttachedDevice> AttachDevice(const Config& config, const ImageName& name,
                                     const AttachOptions& options) {
   if (::geteuid() != 0)
     return MakeError(Code::kDenied,
-                     "attach needs root: FUSE devices, loop devices and "
-                     "mounts are the kernel's; run it with sudo");
+                     "FUSE devices, loop devices and mounts need root; run it "
+                     "with sudo");
   std::optional<NamedOverlay> overlay;
   if (!options.overlay.empty()) {
     ASSIGN_OR_RETURN(overlay, TakeNamedOverlay(config, options.overlay,

@@ -71,7 +71,13 @@ Result<LoopDevice> LoopDevice::Attach(const std::string& file_path,
     const int number = ::ioctl(control.get(), LOOP_CTL_GET_FREE);
     if (number < 0) return ErrnoError(errno, "find a free loop device");
     const std::string path = "/dev/loop" + std::to_string(number);
-    ASSIGN_OR_RETURN(Fd fd, OpenFile(path, mode));
+    Result<Fd> opened = OpenFile(path, mode);
+    if (!opened.ok() && opened.error().code == Code::kNotFound)
+      return MakeError(Code::kUnavailable,
+                       path +
+                           " is free, but /dev has no such file; mount a "
+                           "devtmpfs there, or make it by mknod");
+    ASSIGN_OR_RETURN(Fd fd, std::move(opened));
     if (::ioctl(fd.get(), LOOP_CONFIGURE, &config) == 0) {
       LoopDevice device(path, std::move(fd));
       RETURN_IF_ERROR(SetReadAhead(path));
