@@ -23,6 +23,7 @@
 #include "origin/chunk_object.h"
 #include "store/open_store.h"
 #include "store/trial_store.h"
+#include "zonecache/client_metrics.h"
 #include "zonecache/open_client.h"
 
 namespace morsel {
@@ -141,6 +142,12 @@ Status Daemon::Build() {
   });
   ServerOptions options;
   options.fetch.origin_requests = words_.origin_requests;
+  if (zone_cache_.source != nullptr) {
+    ExportStripedMetrics(all_metrics_, *zone_cache_.source);
+    options.add_to_report = [this](Json& report) {
+      report["zone_cache"] = StripedFigures(*zone_cache_.source);
+    };
+  }
   FetchTiers tiers;
   tiers.flash = flash_.get();
   tiers.flash_sink = flash_.get();

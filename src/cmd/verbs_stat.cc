@@ -97,7 +97,20 @@ std::string CacheText(const Json& cache) {
                   Number(tier, "corrupt"), Number(tier, "errors"),
                   Number(times, "p50_us"), Number(times, "p99_us")});
   }
-  return text;
+  const Json* zone = cache.Find("zone_cache");
+  if (zone == nullptr) return text;
+  int64_t down = 0;
+  const Json* nodes = zone->Find("nodes");
+  const bool has_nodes = nodes != nullptr && nodes->AsArray() != nullptr;
+  if (has_nodes)
+    for (const Json& node : *nodes->AsArray())
+      down += node.BoolOr("down", false);
+  return text + "zone cache: " +
+         std::to_string(has_nodes ? nodes->AsArray()->size() : 0) + " nodes, " +
+         std::to_string(down) +
+         " down; stripes: " + Number(*zone, "stripes_added") + " added, " +
+         Number(*zone, "stripes_bad") + " damaged, " +
+         Number(*zone, "stripes_repaired") + " repaired\n";
 }
 
 std::string DevicesText(const Json& devices) {

@@ -308,7 +308,9 @@ class Server final : public LocalCacheServer {
     DrainRings();
     (void)CountStarting();
     metrics_.all.Collect();
-    return metrics_.ToJson().Dump();
+    Json report = metrics_.ToJson();
+    if (options_.add_to_report) options_.add_to_report(report);
+    return report.Dump();
   }
 
   void HandleGet(const Link& link, GetMessage get) {

@@ -17,11 +17,13 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <vector>
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/json.h"
 #include "base/result.h"
 #include "localcache/arena_writer.h"
 #include "localcache/fetch_pipeline.h"
@@ -43,6 +45,9 @@ struct ServerOptions {
   // A client that leaves more bytes of answers unread is closed.
   uint64_t unread_bytes_per_client = 16 * kMiB;
   FetchOptions fetch;
+  // Adds to the report that `morsel stat` gets; null: nothing. By the server's
+  // thread.
+  std::function<void(Json&)> add_to_report;
 };
 
 // Where clients come from; each may be none.
