@@ -111,6 +111,8 @@ FlightPtr FetchPipeline::TakeFar(OriginSlots::Held& held) {
       held = slots_.Take(*flight, now);
       metrics_.queued.Set(static_cast<int64_t>(far_.size()));
       metrics_.origin_in_flight.Set(slots_.in_use());
+      if (slots_.in_use() > metrics_.origin_in_flight_peak.value())
+        metrics_.origin_in_flight_peak.Set(slots_.in_use());
       return flight;
     }
     if (stop_) return nullptr;

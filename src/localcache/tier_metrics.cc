@@ -87,6 +87,9 @@ LocalCacheMetrics::LocalCacheMetrics(Metrics& metrics)
                                "Chunks that wait for the origin.")),
       origin_in_flight(metrics.MakeGauge(kPrefix + "origin_in_flight",
                                          "Requests to the origin.")),
+      origin_in_flight_peak(metrics.MakeGauge(
+          kPrefix + "origin_in_flight_peak",
+          "The most requests to the origin at once since the start.")),
       arena_bytes(metrics.MakeGauge(kPrefix + "arena_bytes",
                                     "Memory that the arena takes.")),
       arena_limit_bytes(metrics.MakeGauge(kPrefix + "arena_limit_bytes",
@@ -143,6 +146,7 @@ Json LocalCacheMetrics::ToJson() const {
   json["starting"] = starting.value();
   json["queued"] = queued.value();
   json["origin_in_flight"] = origin_in_flight.value();
+  json["origin_in_flight_peak"] = origin_in_flight_peak.value();
   json["arena_bytes"] = arena_bytes.value();
   json["arena_limit_bytes"] = arena_limit_bytes.value();
   json["arena_chunks"] = arena_chunks.value();

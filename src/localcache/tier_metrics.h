@@ -50,7 +50,8 @@ struct LocalCacheMetrics {
   Gauge& starting;
   Gauge& queued;  // flights that wait for the origin
   Gauge& origin_in_flight;
-  Gauge& arena_bytes;  // taken from the machine
+  Gauge& origin_in_flight_peak;  // since the daemon began
+  Gauge& arena_bytes;            // taken from the machine
   Gauge& arena_limit_bytes;
   Gauge& arena_chunks;
   Counter& arena_evictions;
