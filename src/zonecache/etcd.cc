@@ -3,6 +3,7 @@
 
 #include <charconv>
 
+#include "base/base64.h"
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/log.h"
@@ -11,38 +12,9 @@
 namespace morsel {
 namespace {
 
-constexpr std::string_view kDigits =
-    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-std::string EncodeBase64(std::string_view text) {
-  std::string out;
-  for (size_t i = 0; i < text.size(); i += 3) {
-    uint32_t group = 0;
-    for (size_t j = 0; j < 3; ++j)
-      group = group << 8 |
-              (i + j < text.size() ? static_cast<uint8_t>(text[i + j]) : 0U);
-    for (size_t j = 0; j < 4; ++j)
-      out += i + j <= text.size() ? kDigits[group >> (18 - 6 * j) & 63U] : '=';
-  }
-  return out;
-}
-
-Result<std::string> DecodeBase64(std::string_view text) {
-  std::string out;
-  uint32_t bits = 0;
-  int count = 0;
-  for (const char c : text) {
-    if (c == '=') break;
-    const size_t digit = kDigits.find(c);
-    if (digit == std::string_view::npos)
-      return MakeError(Code::kCorrupt, "etcd: no base64");
-    bits = bits << 6 | static_cast<uint32_t>(digit);
-    count += 6;
-    if (count < 8) continue;
-    count -= 8;
-    out += static_cast<char>(bits >> count & 0xffU);
-  }
-  return out;
+Result<std::string> TextOf(std::string_view base64) {
+  ASSIGN_OR_RETURN_AS(const Bytes bytes, FromBase64(base64), "etcd");
+  return std::string(AsText(bytes));
 }
 
 // The first key that does not begin with the prefix.
@@ -93,9 +65,9 @@ Result<std::string> NodesIn(const Json& answer, const std::string& prefix) {
   if (kvs == nullptr || kvs->AsArray() == nullptr) return text;
   for (const Json& kv : *kvs->AsArray()) {
     ASSIGN_OR_RETURN(const std::string coded, kv.GetString("key"));
-    ASSIGN_OR_RETURN(const std::string key, DecodeBase64(coded));
+    ASSIGN_OR_RETURN(const std::string key, TextOf(coded));
     ASSIGN_OR_RETURN(const std::string weight,
-                     DecodeBase64(kv.StringOr("value", "")));
+                     TextOf(kv.StringOr("value", "")));
     if (key.size() <= prefix.size()) continue;
     text +=
         key.substr(prefix.size()) + (weight.empty() ? "" : "*" + weight) + "\n";
@@ -156,8 +128,8 @@ void EtcdMembership::Work() {
 
 Result<int64_t> EtcdMembership::Read() {
   Json question;
-  question["key"] = EncodeBase64(options_.prefix);
-  question["range_end"] = EncodeBase64(EndOf(options_.prefix));
+  question["key"] = ToBase64(AsBytes(options_.prefix));
+  question["range_end"] = ToBase64(AsBytes(EndOf(options_.prefix)));
   ASSIGN_OR_RETURN(const Json answer,
                    Post(*http_, options_, "/v3/kv/range", question));
   const Json* header = answer.Find("header");
@@ -176,8 +148,8 @@ Result<int64_t> EtcdMembership::Read() {
 
 Status EtcdMembership::AwaitChange(int64_t revision) {
   Json create;
-  create["key"] = EncodeBase64(options_.prefix);
-  create["range_end"] = EncodeBase64(EndOf(options_.prefix));
+  create["key"] = ToBase64(AsBytes(options_.prefix));
+  create["range_end"] = ToBase64(AsBytes(EndOf(options_.prefix)));
   create["start_revision"] = std::to_string(revision + 1);
   Json question;
   question["create_request"] = create;
@@ -254,8 +226,8 @@ Status EtcdLease::Register() {
                    Post(*http_, options_, "/v3/lease/grant", grant));
   ASSIGN_OR_RETURN(std::string lease, granted.GetString("ID"));
   Json put;
-  put["key"] = EncodeBase64(options_.prefix + address_);
-  put["value"] = EncodeBase64(weight_);
+  put["key"] = ToBase64(AsBytes(options_.prefix + address_));
+  put["value"] = ToBase64(AsBytes(weight_));
   put["lease"] = lease;
   RETURN_IF_ERROR(Post(*http_, options_, "/v3/kv/put", put));
   lease_ = std::move(lease);
