@@ -8,6 +8,7 @@
 
 #include "cache/lru_k.h"
 #include "cache/slow_policies.h"
+#include "cache/slow_s3_fifo.h"
 #include "cache/test_clock.h"
 
 namespace morsel {
@@ -78,6 +79,15 @@ TEST(QueuePolicies, NameTheVictimsOfTheSlowModel) {
        {PolicyKind::kFifo, PolicyKind::kLru, PolicyKind::kSieve})
     for (uint64_t seed = 1; seed <= 8; ++seed)
       CompareWithModel({.kind = kind}, SlowQueue(kind), seed);
+}
+
+TEST(S3Fifo, NamesTheVictimsOfTheSlowModel) {
+  for (uint64_t seed = 1; seed <= 24; ++seed) {
+    PolicyOptions options;
+    options.kind = PolicyKind::kS3Fifo;
+    options.retained_per_resident = static_cast<double>(seed % 4);
+    CompareWithModel(options, SlowS3Fifo(options), seed);
+  }
 }
 
 class EveryPolicyTest : public testing::TestWithParam<PolicyKind> {
