@@ -118,3 +118,53 @@ make_image() {
   quietly "$BENCH_BIN/make_image" "$MORSEL_STATE_DIR/origin" \
     "$MORSEL_STATE_DIR/key" "$@"
 }
+
+# worker_cache NAME=VALUE...: a shared local cache of this benchmark, with these
+# settings as MORSEL_LOCAL_CACHE_NAME; its arena lies on a tmpfs of its own. Its
+# id is in LOCAL_CACHE.
+worker_cache() {
+  local setting
+  mkdir -p "$WORK/shm"
+  mount -t tmpfs none "$WORK/shm"
+  at_exit "umount -l $WORK/shm"
+  # The daemon reads its settings as another user.
+  chmod 711 "$WORK"
+  export MORSEL_LOCAL_CACHE_SOCKET=$WORK/localcache.sock
+  export MORSEL_LOCAL_CACHE_ARENA=$WORK/shm/arena
+  for setting in "$@"; do export "MORSEL_LOCAL_CACHE_${setting?}"; done
+  "$MORSEL_BIN/morsel-localcache" >"$WORK/localcache.log" 2>&1 &
+  LOCAL_CACHE=$!
+  at_exit "kill $LOCAL_CACHE; wait $LOCAL_CACHE"
+  until morsel stat --json 2>/dev/null | jq -e .local_cache >/dev/null; do
+    kill -0 "$LOCAL_CACHE" 2>/dev/null ||
+      die "no local cache: $(tail -n 1 "$WORK/localcache.log")"
+    read -rt 0.05 <> <(:) || true
+  done
+}
+
+# zone_node SETTING VALUE...: a node of the zone cache: ADDRESS and NODE_PID.
+# shellcheck disable=SC2034  # for whoever calls
+zone_node() {
+  local out=$WORK/node-$RANDOM$RANDOM
+  "$MORSEL_BIN/morsel-zonecache" --zone_node.listen 127.0.0.1:0 "$@" \
+    >"$out" 2>&1 &
+  NODE_PID=$!
+  at_exit "kill $NODE_PID; wait $NODE_PID"
+  until grep -q listening "$out"; do
+    kill -0 "$NODE_PID" || die "no node: $(cat "$out")"
+    read -rt 0.05 <> <(:) || true
+  done
+  ADDRESS=$(sed -n 's/listening on //p' "$out")
+}
+
+# agent_pids DEVICE_FOLDER: guard, twin and child.
+agent_pids() { jq -r '.guard.pid, .twin.pid, .child.pid' "$1/agent.json"; }
+
+# kib_of FIELD PID...: the sum of this field of smaps_rollup or status.
+kib_of() {
+  local field=$1 pid
+  shift
+  for pid in "$@"; do
+    cat "/proc/$pid/smaps_rollup" "/proc/$pid/status" 2>/dev/null
+  done | awk -v field="^$field" '$1 ~ field { sum += $2 } END { print sum + 0 }'
+}

@@ -8,19 +8,9 @@
 each=${SECONDS_EACH:-5}
 ports=()
 
-# Each starts a server and sets ADDRESS.
-node() {
-  local out=$WORK/node-$RANDOM$RANDOM pid
-  "$MORSEL_BIN/morsel-zonecache" --zone_node.listen 127.0.0.1:0 \
-    --zone_node.memory_bytes 512MiB >"$out" 2>&1 &
-  pid=$!
-  at_exit "kill $pid"
-  until grep -q listening "$out"; do
-    kill -0 "$pid" || die "no node: $(cat "$out")"
-  done
-  ADDRESS=$(sed -n 's/listening on //p' "$out")
-}
+node() { zone_node --zone_node.memory_bytes 512MiB; }
 
+# It sets ADDRESS.
 memcached_server() {
   local out=$WORK/memcached-$RANDOM$RANDOM pid
   MEMCACHED_PORT_FILENAME=$out memcached -l 127.0.0.1 -p -1 -U 0 -u root \
