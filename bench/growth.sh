@@ -27,25 +27,23 @@ mkdir "$WORK/flash"
 worker_cache MAX_STARTING=0 MEMORY_BYTES=${MEMORY_MIB}MiB \
   FLASH_DIR="$WORK/flash" FLASH_BYTES=${FLASH_MIB}MiB
 
-# Two that are read, and one that is written too.
-for name in a b w; do
-  attach_device synthetic:growth
-  declare "device_$name=$DEVICE"
-done
-load() {
-  fio --name=load --filename="$1" --rw="$2" --bs=128k --direct=1 \
-    --ioengine=psync --numjobs=2 --size=${IMAGE_MIB}M --time_based \
-    --runtime=$((minutes * 60)) --output="$WORK/fio.$3" >/dev/null 2>&1 &
-  LOADS+=($!)
-  at_exit "kill $!"
-}
+# On a loop device, as a container has it, so that no signal ends a read.
 LOADS=()
-# shellcheck disable=SC2154  # set by declare
-{
-  load "$device_a" randread a
-  load "$device_b" read b
-  load "$device_w" randrw w
+load() {
+  local loop
+  attach_device synthetic:growth
+  loop=$(losetup -f --show -b 4096 --direct-io=on "$DEVICE")
+  at_exit "losetup -d $loop"
+  fio --name=load --filename="$loop" --rw="$1" --bs=128k --direct=1 \
+    --ioengine=psync --numjobs=2 --size=${IMAGE_MIB}M --time_based \
+    --runtime=$((minutes * 60)) --output="$WORK/fio.$1" >/dev/null 2>&1 &
+  LOADS+=($!)
+  at_exit "kill $!; wait $!"
 }
+# Two devices that are read, and one that is written too.
+load randread
+load read
+load randrw
 # Devices that come and go.
 (
   end=$((SECONDS + minutes * 60))
@@ -58,8 +56,7 @@ LOADS=()
 ) >"$WORK/turns" &
 at_exit "kill $!"
 
-# shellcheck disable=SC2154
-folder=${device_w%/fuse/disk}
+folder=${DEVICE%/fuse/disk}
 sample() {
   local guard twin child
   read -rd '' guard twin child < <(agent_pids "$folder") || true

@@ -150,7 +150,7 @@ zone_node() {
     >"$out" 2>&1 &
   NODE_PID=$!
   at_exit "kill $NODE_PID; wait $NODE_PID"
-  until grep -q listening "$out"; do
+  until grep -qs listening "$out"; do
     kill -0 "$NODE_PID" || die "no node: $(cat "$out")"
     read -rt 0.05 <> <(:) || true
   done
