@@ -111,7 +111,8 @@ Status Daemon::Start() {
   ArenaPlace place{std::move(words_.arena), words_.arena_path,
                    words_.memory_bytes, words_.uid};
   ASSIGN_OR_RETURN(arena_, OpenArena(place, arena_options, SystemClock()));
-  ASSIGN_OR_RETURN(store_, OpenConfinableStore(words_.origin));
+  ASSIGN_OR_RETURN(store_, OpenConfinableStore(
+                               words_.origin, {"leases", "alarms"}, words_.uid));
   RETURN_IF_ERROR(OpenEndpoints());
   if (words_.is_shared) {
     ASSIGN_OR_RETURN(const Config config, Config::Load(words_.config_path));

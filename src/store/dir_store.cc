@@ -21,6 +21,10 @@ std::string FolderOf(const std::string& key) {
   return slash == std::string::npos ? std::string() : key.substr(0, slash);
 }
 
+std::string NameOf(const std::string& key) {
+  return key.substr(key.rfind('/') + 1);
+}
+
 struct OpenObject {
   Fd fd;
   struct stat info;
@@ -56,6 +60,47 @@ Error PlaceError(int reason, const std::string& what, const std::string& key) {
   return ErrnoError(reason, what + " " + key);
 }
 
+// No symbolic link is followed.
+Result<Fd> EnterFolder(int parent_fd, const std::string& name,
+                       const std::string& key) {
+  Fd folder(::openat(parent_fd, name.c_str(),
+                     O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (!folder) return PlaceError(errno, "enter the folder of", key);
+  return folder;
+}
+
+// The folder of `key` if it is there.
+Result<Fd> EnterFolders(int directory_fd, const std::string& key) {
+  ASSIGN_OR_RETURN(Fd at, EnterFolder(directory_fd, ".", key));
+  for (size_t begin = 0, slash; (slash = key.find('/', begin)) != key.npos;
+       begin = slash + 1) {
+    ASSIGN_OR_RETURN(
+        at, EnterFolder(at.get(), key.substr(begin, slash - begin), key));
+  }
+  return at;
+}
+
+// A folder of the first level with a hidden one in it, both `owner`'s.
+Status MakePart(int directory_fd, const std::string& name, uid_t owner) {
+  bool is_new = false;
+  for (const std::string& folder : {name, name + "/" + kHiddenFolder}) {
+    const bool made = ::mkdirat(directory_fd, folder.c_str(), 0755) == 0;
+    if (!made && errno != EEXIST)
+      return ErrnoError(errno, "make the folder " + folder);
+    is_new = is_new || made;
+    ASSIGN_OR_RETURN(
+        const Fd opened,
+        OpenFileAt(directory_fd, folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
+    struct stat info;
+    if (::fstat(opened.get(), &info) != 0)
+      return ErrnoError(errno, "stat " + folder);
+    if (owner == 0 || info.st_uid == owner) continue;
+    if (::fchown(opened.get(), owner, static_cast<gid_t>(-1)) != 0)
+      return ErrnoError(errno, "give the folder " + folder + " away");
+  }
+  return is_new ? SyncFolder(directory_fd, "") : Ok();
+}
+
 }  // namespace
 
 Result<std::unique_ptr<ObjectStore>> DirStore::Open(const std::string& path,
@@ -72,6 +117,19 @@ Result<std::unique_ptr<ObjectStore>> DirStore::Open(const std::string& path,
   return store;
 }
 
+Result<std::unique_ptr<ObjectStore>> DirStore::OpenParts(
+    const std::string& path, const std::vector<std::string>& parts,
+    uid_t owner) {
+  ASSIGN_OR_RETURN(auto store, Open(path, Access::kWriteParts));
+  ASSIGN_OR_RETURN(const Fd directory, OpenFile(path, O_RDONLY | O_DIRECTORY));
+  for (const std::string& part : parts) {
+    // Who has no right to make it may have one to write there.
+    const Status ignored = MakePart(directory.get(), part, owner);
+    static_cast<void>(ignored);
+  }
+  return store;
+}
+
 Result<std::unique_ptr<ObjectStore>> DirStore::FromDirectory(Fd directory,
                                                              Access access) {
   struct stat info;
@@ -85,21 +143,50 @@ Result<std::unique_ptr<ObjectStore>> DirStore::FromDirectory(Fd directory,
   return std::unique_ptr<ObjectStore>(std::move(store));
 }
 
+Result<DirStore::Part> DirStore::OpenPart(int directory_fd,
+                                          const std::string& folder) {
+  Part part;
+  ASSIGN_OR_RETURN(part.hidden,
+                   OpenFileAt(directory_fd, folder + kHiddenFolder,
+                              O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
+  struct stat info;
+  if (::fstat(part.hidden.get(), &info) != 0)
+    return ErrnoError(errno, "stat " + folder + kHiddenFolder);
+  part.owner = info.st_uid;
+  RETURN_IF_ERROR(SweepTempFiles(part.hidden.get()));
+  return part;
+}
+
 Status DirStore::PrepareForWriting() {
   if (::mkdirat(directory_.get(), kHiddenFolder, 0755) != 0 && errno != EEXIST)
     return ErrnoError(errno, "make the folder .morsel");
-  ASSIGN_OR_RETURN(hidden_, OpenFileAt(directory_.get(), kHiddenFolder,
-                                       O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
-  RETURN_IF_ERROR(SweepTempFiles(hidden_.get()));
+  ASSIGN_OR_RETURN(whole_, OpenPart(directory_.get(), ""));
   return CheckConditionalWrites(*this);
 }
 
 Status DirStore::CheckWrite(std::string_view key) const {
   RETURN_IF_ERROR(CheckKey(key));
-  if (access_ != Access::kWrite)
+  if (access_ == Access::kRead)
     return MakeError(Code::kDenied, "write " + std::string(key) +
                                         ": the store is open for reading");
   return Ok();
+}
+
+// That a folder is no part is not remembered: it may become one.
+Result<const DirStore::Part*> DirStore::PartOf(const std::string& key) {
+  const std::string top = key.substr(0, key.find('/'));
+  {
+    const MutexLock lock(mutex_);
+    if (const auto known = parts_.find(top); known != parts_.end())
+      return &known->second;
+  }
+  Result<Part> part = OpenPart(directory_.get(), top + "/");
+  if (!part.ok() && access_ == Access::kWrite) return &whole_;
+  if (!part.ok())
+    return MakeError(Code::kDenied, "write " + key + ": " + top +
+                                        "/ cannot be written by this process");
+  const MutexLock lock(mutex_);
+  return &parts_.emplace(top, std::move(part).value()).first->second;
 }
 
 Result<ObjectData> DirStore::Get(std::string_view key, uint64_t offset,
@@ -124,26 +211,41 @@ Result<ObjectInfo> DirStore::Head(std::string_view key) {
   return InfoOf(object);
 }
 
-Status DirStore::MakeFolders(const std::string& key) {
-  for (size_t slash = key.find('/'); slash != std::string::npos;
-       slash = key.find('/', slash + 1)) {
-    const std::string folder = key.substr(0, slash);
-    {
-      const MutexLock lock(mutex_);
-      if (folders_.contains(folder)) continue;
-    }
-    const bool made = ::mkdirat(directory_.get(), folder.c_str(), 0755) == 0;
-    if (!made && errno != EEXIST)
-      return PlaceError(errno, "make the folder of", key);
-    // Whatever the umask is.
-    if (made && ::fchmodat(directory_.get(), folder.c_str(), 0755, 0) != 0)
-      return PlaceError(errno, "set the mode of the folder of", key);
-    // Synced even if another process made it: it may not have come to that.
-    RETURN_IF_ERROR(SyncFolder(directory_.get(), FolderOf(folder)));
+Status DirStore::MakeFolder(int parent_fd, const std::string& name,
+                            const std::string& path, const Part& part) {
+  {
     const MutexLock lock(mutex_);
-    folders_.insert(folder);
+    if (folders_.contains(path)) return Ok();
   }
+  const bool made = ::mkdirat(parent_fd, name.c_str(), 0755) == 0;
+  if (!made && errno != EEXIST)
+    return PlaceError(errno, "make the folder", path);
+  if (made) {
+    ASSIGN_OR_RETURN(const Fd folder, EnterFolder(parent_fd, name, path));
+    // Whatever the umask is.
+    if (::fchmod(folder.get(), 0755) != 0)
+      return PlaceError(errno, "set the mode of the folder", path);
+    const bool is_anothers = ::geteuid() == 0 && part.owner != 0;
+    if (is_anothers &&
+        ::fchown(folder.get(), part.owner, static_cast<gid_t>(-1)) != 0)
+      return PlaceError(errno, "give away the folder", path);
+  }
+  // Synced even if another process made it: it may not have come to that.
+  RETURN_IF_ERROR(SyncFolder(parent_fd, ""));
+  const MutexLock lock(mutex_);
+  folders_.insert(path);
   return Ok();
+}
+
+Result<Fd> DirStore::MakeFolders(const std::string& key, const Part& part) {
+  ASSIGN_OR_RETURN(Fd at, EnterFolder(directory_.get(), ".", key));
+  for (size_t begin = 0, slash; (slash = key.find('/', begin)) != key.npos;
+       begin = slash + 1) {
+    const std::string name = key.substr(begin, slash - begin);
+    RETURN_IF_ERROR(MakeFolder(at.get(), name, key.substr(0, slash), part));
+    ASSIGN_OR_RETURN(at, EnterFolder(at.get(), name, key));
+  }
+  return at;
 }
 
 void DirStore::ForgetFolders() {
@@ -156,14 +258,15 @@ Status DirStore::SyncFolderOf(const std::string& key) const {
 }
 
 Status DirStore::LinkOnce(const std::string& key, ByteSpan bytes) {
-  RETURN_IF_ERROR(MakeFolders(key));
-  ASSIGN_OR_RETURN_AS(TempFile file, TempFile::Write(hidden_.get(), bytes),
+  ASSIGN_OR_RETURN(const Part* const part, PartOf(key));
+  ASSIGN_OR_RETURN(const Fd folder, MakeFolders(key, *part));
+  ASSIGN_OR_RETURN_AS(TempFile file, TempFile::Write(part->hidden.get(), bytes),
                       key);
-  if (::linkat(hidden_.get(), file.name().c_str(), directory_.get(),
-               key.c_str(), 0) != 0)
+  if (::linkat(part->hidden.get(), file.name().c_str(), folder.get(),
+               NameOf(key).c_str(), 0) != 0)
     return PlaceError(errno, "store", key);
   file.Remove();  // before the folder is synced: one journal commit for both
-  return SyncFolderOf(key);
+  return SyncFolder(folder.get(), "");
 }
 
 Status DirStore::PutIfAbsent(std::string_view key, ByteSpan bytes) {
@@ -190,21 +293,22 @@ Status DirStore::PutIfAbsent(std::string_view key, ByteSpan bytes) {
 
 Status DirStore::Replace(const std::string& key, ByteSpan bytes,
                          const std::string_view* version) {
-  RETURN_IF_ERROR(MakeFolders(key));
-  ASSIGN_OR_RETURN_AS(TempFile file, TempFile::Write(hidden_.get(), bytes),
+  ASSIGN_OR_RETURN(const Part* const part, PartOf(key));
+  ASSIGN_OR_RETURN(const Fd folder, MakeFolders(key, *part));
+  ASSIGN_OR_RETURN_AS(TempFile file, TempFile::Write(part->hidden.get(), bytes),
                       key);
   {
-    ASSIGN_OR_RETURN(const Fd lock, LockKey(hidden_.get(), key));
+    ASSIGN_OR_RETURN(const Fd lock, LockKey(part->hidden.get(), key));
     if (version != nullptr) {
       ASSIGN_OR_RETURN(const ObjectInfo now, Head(key));
       if (now.version != *version)
         return MakeError(Code::kExists, key + " has changed meanwhile");
     }
-    if (::renameat(hidden_.get(), file.name().c_str(), directory_.get(),
-                   key.c_str()) != 0)
+    if (::renameat(part->hidden.get(), file.name().c_str(), folder.get(),
+                   NameOf(key).c_str()) != 0)
       return PlaceError(errno, "store", key);
   }
-  return SyncFolderOf(key);
+  return SyncFolder(folder.get(), "");
 }
 
 Status DirStore::Put(std::string_view key, ByteSpan bytes) {
@@ -229,14 +333,21 @@ Status DirStore::ReplaceIfUnchanged(std::string_view key, ByteSpan bytes,
 Status DirStore::Delete(std::string_view key) {
   RETURN_IF_ERROR(CheckWrite(key));
   const std::string name(key);
+  ASSIGN_OR_RETURN(const Part* const part, PartOf(name));
+  const Result<Fd> folder = EnterFolders(directory_.get(), name);
+  // kInvalid: an object lies in the place of a folder.
+  if (!folder.ok() && (folder.error().code == Code::kNotFound ||
+                       folder.error().code == Code::kInvalid))
+    return Ok();
+  if (!folder.ok()) return folder.error();
   {
-    ASSIGN_OR_RETURN(const Fd lock, LockKey(hidden_.get(), name));
-    if (::unlinkat(directory_.get(), name.c_str(), 0) != 0) {
-      if (errno == ENOENT || errno == ENOTDIR || errno == EISDIR) return Ok();
+    ASSIGN_OR_RETURN(const Fd lock, LockKey(part->hidden.get(), name));
+    if (::unlinkat(folder->get(), NameOf(name).c_str(), 0) != 0) {
+      if (errno == ENOENT || errno == EISDIR) return Ok();
       return ErrnoError(errno, "delete " + name);
     }
   }
-  return SyncFolderOf(name);
+  return SyncFolder(folder->get(), "");
 }
 
 Result<ObjectPage> DirStore::List(std::string_view prefix,

@@ -18,14 +18,23 @@
 //
 // Files are 0644 and folders 0755, as an origin holds ciphertext only.
 //
+// A part is a folder of the first level with a `.morsel/` of its own, which may
+// belong to another user (OpenParts): he writes there and nowhere else. As he
+// is trusted less, no symbolic link is followed below the store's folder by
+// who writes, and what root makes in a part belongs to its owner.
+//
 // Thread safety: thread-safe, and safe among processes on one machine.
 // Errors beyond ObjectStore's: kInvalid for a key under a key that is an
 // object; kDenied for a write of a store opened for reading.
 #pragma once
 
+#include <sys/types.h>
+
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "base/fd.h"
 #include "base/mutex.h"
@@ -39,6 +48,12 @@ class DirStore final : public ObjectStore {
   // conditional writes; kRead opens only: kNotFound. kInvalid: no folder.
   static Result<std::unique_ptr<ObjectStore>> Open(const std::string& path,
                                                    Access access);
+  // For a process that will give up its rights and become `owner` (0: it stays
+  // who it is): opens for reading, and for writing below the folders `parts`,
+  // which are made and given to him. One that cannot be: kDenied at the write.
+  static Result<std::unique_ptr<ObjectStore>> OpenParts(
+      const std::string& path, const std::vector<std::string>& parts,
+      uid_t owner);
   // On an open directory, for a process that has no rights on its path. From
   // then on every file is opened relative to it.
   static Result<std::unique_ptr<ObjectStore>> FromDirectory(Fd directory,
@@ -60,10 +75,22 @@ class DirStore final : public ObjectStore {
   DirStore(Fd directory, Access access)
       : directory_(std::move(directory)), access_(access) {}
 
+  // Where the temporary files and locks of some keys lie.
+  struct Part {
+    Fd hidden;  // a folder .morsel/
+    uid_t owner = 0;
+  };
+  static Result<Part> OpenPart(int directory_fd, const std::string& folder);
+
   Status PrepareForWriting();
   Status CheckWrite(std::string_view key) const;
-  // Makes the folders of `key` and syncs their parents, once a process.
-  Status MakeFolders(const std::string& key) EXCLUDES(mutex_);
+  // That of `key`; kDenied if it may not be written.
+  Result<const Part*> PartOf(const std::string& key) EXCLUDES(mutex_);
+  // The folder of `key`; made, and its parents synced, once a process.
+  Result<Fd> MakeFolders(const std::string& key, const Part& part)
+      EXCLUDES(mutex_);
+  Status MakeFolder(int parent_fd, const std::string& name,
+                    const std::string& path, const Part& part) EXCLUDES(mutex_);
   void ForgetFolders() EXCLUDES(mutex_);
   Status SyncFolderOf(const std::string& key) const;
   Status LinkOnce(const std::string& key, ByteSpan bytes);
@@ -74,8 +101,9 @@ class DirStore final : public ObjectStore {
 
   const Fd directory_;
   const Access access_;
-  Fd hidden_;  // .morsel/; set once, before the store is shared
+  Part whole_;  // set once, before the store is shared
   Mutex mutex_;
+  std::map<std::string, Part, std::less<>> parts_ GUARDED_BY(mutex_);
   std::set<std::string, std::less<>> folders_ GUARDED_BY(mutex_);
 };
 

@@ -28,8 +28,10 @@ inline constexpr size_t kMaxKeyBytes = 1024;
 inline constexpr size_t kMaxKeyComponentBytes = 255;
 
 // What a store is opened for: every write of a store opened for reading is
-// kDenied.
-enum class Access { kRead, kWrite };
+// kDenied. kWriteParts: for who writes small notes below a few folders, and
+// must not depend on the store's conditional writes, which are not tried
+// (store/open_store.h).
+enum class Access { kRead, kWriteParts, kWrite };
 
 struct ObjectInfo {
   std::string version;

@@ -96,7 +96,7 @@ std::string S3Store::Object(std::string_view key) const {
 
 Status S3Store::CheckWrite(std::string_view key) const {
   RETURN_IF_ERROR(CheckKey(key));
-  if (access_ != Access::kWrite)
+  if (access_ == Access::kRead)
     return MakeError(Code::kDenied, "write " + std::string(key) +
                                         ": the store is open for reading");
   return Ok();
