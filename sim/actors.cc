@@ -125,10 +125,10 @@ void TagOrRemove(Life& life) {
 // True if the lease was renewed and holds: the manifest is in a root that no
 // collector deletes from.
 bool Renew(Life& life, const std::string& id, const std::string& worker) {
-  const auto record =
+  const auto place =
       RenewLease(life.store, life.clock, id, worker, "device of " + worker);
-  if (!record.ok()) return false;
-  const auto root = LoadRoot(life.store.direct(), record->root);
+  if (!place.ok()) return false;
+  const auto root = LoadRoot(life.store.direct(), place->record.root);
   const auto lease = life.store.direct().Head(LeaseKey(id, worker));
   if (!root.ok() || !lease.ok()) return false;
   if (!root->Is(kRootActive) && !root->Is(kRootRetired)) return false;

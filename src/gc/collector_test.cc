@@ -158,7 +158,7 @@ TEST_F(CollectorTest, AnAttachedDeviceKeepsItsImageThoughItsTagMovedOn) {
   EXPECT_NE(RootOf(id), old);
   const auto renewed = RenewLease(store_, clock_, id, "w1", "test");
   ASSERT_TRUE(renewed.ok());
-  EXPECT_EQ(renewed->root, RootOf(id));
+  EXPECT_EQ(renewed->record.root, RootOf(id));
 }
 
 TEST_F(CollectorTest, APinKeepsAndADeadLeaseDoesNot) {

@@ -13,6 +13,11 @@ namespace {
 
 constexpr size_t kMaxHolderBytes = 64;
 
+bool IsHolderCharacter(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+         (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
+}
+
 Json HolderDocument(const std::string& who) {
   Json json;
   json["holder"] = who;
@@ -27,26 +32,6 @@ Result<ManifestRecord> LoadLiving(ObjectStore& store, const std::string& id) {
   return std::move(record.value);
 }
 
-struct Look {
-  ManifestRecord record;
-  std::string state;
-};
-
-// Where the manifest is, and the state of that root. If it moved in between,
-// its new root is looked at: a state is only read for the root of a record
-// that is read afterwards too.
-Result<Look> LookAtRoot(ObjectStore& store, const std::string& id) {
-  ASSIGN_OR_RETURN(ManifestRecord record, LoadLiving(store, id));
-  while (true) {
-    ASSIGN_OR_RETURN(const RootState state, LoadRootState(store, record.root));
-    if (state.state == kRootActive || state.state == kRootRetired)
-      return Look{std::move(record), state.state};
-    ASSIGN_OR_RETURN(ManifestRecord again, LoadLiving(store, id));
-    if (again.root == record.root) return Look{std::move(record), state.state};
-    record = std::move(again);
-  }
-}
-
 Status PutHolder(ObjectStore& store, const std::string& key,
                  const std::string& who) {
   return PutDocument(store, key, HolderDocument(who));
@@ -57,10 +42,33 @@ Status PutHolder(ObjectStore& store, const std::string& key,
 bool IsHolderName(std::string_view text) {
   return !text.empty() && text.size() <= kMaxHolderBytes &&
          text.front() != '.' &&
-         std::all_of(text.begin(), text.end(), [](char c) {
-           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-                  (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
-         });
+         std::all_of(text.begin(), text.end(), IsHolderCharacter);
+}
+
+std::string HolderNameOf(std::string_view text) {
+  std::string name(text.substr(0, kMaxHolderBytes));
+  for (char& c : name)
+    if (!IsHolderCharacter(c)) c = '-';
+  if (!name.empty() && name.front() == '.') name.front() = '-';
+  return name.empty() ? "unnamed" : name;
+}
+
+bool ManifestPlace::is_expired() const {
+  return root_state != kRootActive && root_state != kRootRetired;
+}
+
+// If it moved in between, its new root is looked at: a state is only told for
+// the root of a record that was read afterwards too.
+Result<ManifestPlace> FindManifest(ObjectStore& store,
+                                   const std::string& manifest_id) {
+  ASSIGN_OR_RETURN(ManifestRecord record, LoadLiving(store, manifest_id));
+  while (true) {
+    ASSIGN_OR_RETURN(const RootState state, LoadRootState(store, record.root));
+    ManifestPlace place{std::move(record), state.state};
+    if (!place.is_expired()) return place;
+    ASSIGN_OR_RETURN(record, LoadLiving(store, manifest_id));
+    if (record.root == place.record.root) return place;
+  }
 }
 
 std::string LeaseKey(const std::string& manifest_id,
@@ -72,27 +80,27 @@ std::string PinKey(const std::string& manifest_id, const std::string& who) {
   return "pins/" + manifest_id + "/" + who + ".json";
 }
 
-Result<ManifestRecord> RenewLease(ObjectStore& store, Clock& clock,
-                                  const std::string& manifest_id,
-                                  const std::string& worker,
-                                  const std::string& reader) {
+Result<ManifestPlace> RenewLease(ObjectStore& store, Clock& clock,
+                                 const std::string& manifest_id,
+                                 const std::string& worker,
+                                 const std::string& reader) {
   if (!IsManifestId(manifest_id) || !IsHolderName(worker))
     return MakeError(Code::kInvalid,
                      "no lease can be named " + LeaseKey(manifest_id, worker));
   RETURN_IF_ERROR(PutHolder(store, LeaseKey(manifest_id, worker), worker));
-  Result<Look> look = LookAtRoot(store, manifest_id);
-  if (!look.ok()) {
-    if (look.error().code == Code::kNotFound)
+  Result<ManifestPlace> place = FindManifest(store, manifest_id);
+  if (!place.ok()) {
+    if (place.error().code == Code::kNotFound)
       RETURN_IF_ERROR(EndLease(store, manifest_id, worker));
-    return std::move(look).error();
+    return place;
   }
-  if (look->state != kRootActive && look->state != kRootRetired)
+  if (place->is_expired())
     RETURN_IF_ERROR(RaiseAlarm(store, clock,
-                               {.root = look->record.root,
+                               {.root = place->record.root,
                                 .manifest_id = manifest_id,
                                 .worker = worker,
                                 .reader = reader}));
-  return std::move(look->record);
+  return place;
 }
 
 Status EndLease(ObjectStore& store, const std::string& manifest_id,
@@ -106,16 +114,14 @@ Status PinManifest(ObjectStore& store, const std::string& manifest_id,
     return MakeError(Code::kInvalid,
                      "no pin can be named " + PinKey(manifest_id, who));
   RETURN_IF_ERROR(PutHolder(store, PinKey(manifest_id, who), who));
-  const Result<Look> look = LookAtRoot(store, manifest_id);
-  const bool allowed =
-      look.ok() && (look->state == kRootActive || look->state == kRootRetired);
-  if (allowed) return Ok();
+  const Result<ManifestPlace> look = FindManifest(store, manifest_id);
+  if (look.ok() && !look->is_expired()) return Ok();
   if (look.ok() || look.error().code == Code::kNotFound)
     RETURN_IF_ERROR(UnpinManifest(store, manifest_id, who));
   if (!look.ok()) return look.error();
   return MakeError(Code::kUnavailable,
                    "the root " + look->record.root + " of the manifest " +
-                       manifest_id + " is " + look->state +
+                       manifest_id + " is " + look->root_state +
                        ": it cannot be pinned any more; convert again");
 }
 

@@ -35,14 +35,30 @@ bool IsHolderName(std::string_view text);
 std::string LeaseKey(const std::string& manifest_id, const std::string& worker);
 std::string PinKey(const std::string& manifest_id, const std::string& who);
 
-// Writes the lease anew, then looks at the root where the manifest is now.
-// `reader` says who reads, for an alarm ("morsel-localcache of worker w7").
-// The record, by which a reader learns of a move. kNotFound: the manifest was
-// collected; the lease is taken back.
-Result<ManifestRecord> RenewLease(ObjectStore& store, Clock& clock,
-                                  const std::string& manifest_id,
-                                  const std::string& worker,
-                                  const std::string& reader);
+// `text` as such a name: other characters become '-', and what is too long is
+// cut. Empty: "unnamed".
+std::string HolderNameOf(std::string_view text);
+
+// Where a manifest is: by the record a reader learns of a move.
+struct ManifestPlace {
+  ManifestRecord record;
+  std::string root_state;
+
+  // A read there is an alarm.
+  bool is_expired() const;
+};
+
+// Writes nothing. kNotFound: the manifest was collected.
+Result<ManifestPlace> FindManifest(ObjectStore& store,
+                                   const std::string& manifest_id);
+// Writes the lease anew, then looks at the root where the manifest is now, and
+// raises the alarm if that is expired. `reader` says who reads, for people
+// ("the local cache of w7"). kNotFound: the manifest was collected; the lease
+// is taken back.
+Result<ManifestPlace> RenewLease(ObjectStore& store, Clock& clock,
+                                 const std::string& manifest_id,
+                                 const std::string& worker,
+                                 const std::string& reader);
 // Ok also if there is none.
 Status EndLease(ObjectStore& store, const std::string& manifest_id,
                 const std::string& worker);
