@@ -342,8 +342,10 @@ VerbSpec GcVerb() {
           "that it shows, after which deletion goes on.\n\nAn alarm is a read "
           "of an expired root, which should not happen; it stops all deletion "
           "(exit status 5). No key is needed, and any number of collectors may "
-          "run at once.\n\nA device that is attached does not follow its image "
-          "to another root yet: detach and attach it before its root expires.",
+          "run at once.\n\nA device that is attached holds a lease on its "
+          "image, which so moves on though nothing else names it, and reads "
+          "from where it is. Leases that nobody has renewed for a day are "
+          "deleted.",
       .arguments = {{.name = "ACTION", .help = "status, run, check or resume"}},
       .options = {{"dry-run", 0, "", "run: only say what would be done"},
                   {"daemon", 0, "", "run: a pass each gc.interval"}},

@@ -80,12 +80,17 @@ Result<int> GcRunOnce(Tool& tool, ObjectStore& store,
   Json json;
   json["roots"] = Json(Json::Array());
   json["alarms"] = AlarmsJson(report.alarms);
+  json["dead_leases"] = report.dead_leases;
   std::string text;
   for (const RootReport& row : report.roots) {
     json["roots"].Append(ToJson(row));
     text += ToText(row) + "\n";
   }
   if (report.roots.empty()) text = "every root is active: nothing to do\n";
+  if (report.dead_leases > 0)
+    text += std::to_string(report.dead_leases) +
+            (options.dry_run ? " dead leases to delete\n"
+                             : " dead leases deleted\n");
   tool.Print(json, "", text + AlarmsText(report.alarms));
   RETURN_IF_ERROR(report.first_error);
   return report.alarms.empty() ? 0 : ExitCodeOf(Code::kUnavailable);

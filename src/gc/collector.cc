@@ -3,6 +3,7 @@
 
 #include <utility>
 
+#include "gc/dead_leases.h"
 #include "gc/delete.h"
 #include "gc/each_key.h"
 #include "gc/move.h"
@@ -221,6 +222,13 @@ Result<GcReport> CollectGarbage(ObjectStore& store, Clock& clock,
     report.roots.push_back(pass.Run(report.first_error));
   }
   ASSIGN_OR_RETURN(report.alarms, ListAlarms(store, /*all=*/false));
+  if (!report.alarms.empty()) return report;
+  const Result<uint64_t> dead =
+      DeleteDeadLeases(store, options.lease_period, options.dry_run);
+  if (dead.ok())
+    report.dead_leases = *dead;
+  else if (report.first_error.ok())
+    report.first_error = Error(dead.error()).Wrap("delete dead leases");
   return report;
 }
 

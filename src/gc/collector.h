@@ -12,6 +12,8 @@
 //             and breaker are read again before each
 //   deleted   what latecomers put there is deleted; the state stays for ever
 //
+// Leases that have been dead for a day are deleted (gc/dead_leases.h).
+//
 // It needs no key. No lock: every step is idempotent and guarded by
 // compare-and-swap, so any number of collectors may run, also one that slept
 // for an hour in the middle of a step.
@@ -62,6 +64,7 @@ struct RootReport {
 struct GcReport {
   std::vector<RootReport> roots;   // none of the active ones
   std::vector<ShownAlarm> alarms;  // not acknowledged: nothing is deleted
+  uint64_t dead_leases = 0;        // that were deleted, or would be
   Status first_error;
 };
 

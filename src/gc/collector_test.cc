@@ -176,6 +176,22 @@ TEST_F(CollectorTest, APinKeepsAndADeadLeaseDoesNot) {
   EXPECT_THAT(Problems(), IsEmpty());
 }
 
+TEST_F(CollectorTest, ALeaseThatIsDeadForADayIsDeletedAndALiveOneNot) {
+  const std::string id = Publish("a", 1);
+  ASSERT_TRUE(RenewLease(store_, clock_, id, "w1", "test").ok());
+  Pass(std::chrono::hours(23));
+  ASSERT_TRUE(RenewLease(store_, clock_, id, "w2", "test").ok());
+  EXPECT_EQ(CollectGarbage(store_, clock_, options_)->dead_leases, 0u);
+  Pass(std::chrono::hours(1) + std::chrono::seconds(1));
+  options_.dry_run = true;
+  EXPECT_EQ(CollectGarbage(store_, clock_, options_)->dead_leases, 1u);
+  EXPECT_EQ(CountBelow("leases/"), 2u);
+  options_.dry_run = false;
+  EXPECT_EQ(CollectGarbage(store_, clock_, options_)->dead_leases, 1u);
+  EXPECT_FALSE(store_.Head(LeaseKey(id, "w1")).ok());
+  EXPECT_TRUE(store_.Head(LeaseKey(id, "w2")).ok());
+}
+
 // What a broken migration would do: the root expires with an image in it.
 class LeftBehindTest : public CollectorTest {
  protected:
