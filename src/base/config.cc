@@ -29,6 +29,8 @@ constexpr auto kKeys = std::to_array<ConfigKey>({
      "where images are kept: a folder, or s3://bucket; STATE_DIR/origin"},
     {"key_file", Type::kText, "",
      "the key file of the key service; STATE_DIR/key"},
+    {"worker", Type::kText, "",
+     "this machine's name in leases and alarms, its own; the host's name"},
     {"io_timeout", Type::kSeconds, "60",
      "how long a read waits for its chunk before it fails with EIO"},
     {"convert.threads", Type::kInteger, "0",
@@ -317,6 +319,13 @@ std::string Config::RunDir() const {
 std::string Config::Origin() const {
   if (!Text("origin").empty()) return Text("origin");
   return StateDir() + "/origin";
+}
+
+std::string Config::WorkerName() const {
+  if (!Text("worker").empty()) return Text("worker");
+  std::array<char, 256> name{};
+  if (::gethostname(name.data(), name.size() - 1) != 0) return "";
+  return name.data();
 }
 
 Result<uint64_t> ParseSize(std::string_view text) {

@@ -54,6 +54,8 @@ class Config {
   std::string RunDir() const;
   // `origin` as set, else StateDir()/origin.
   std::string Origin() const;
+  // `worker` as set, else the host's name.
+  std::string WorkerName() const;
 
  private:
   Config() = default;

@@ -45,6 +45,7 @@ Json AgentSetup::ToJson() const {
   json["scratch_dir"] = scratch_dir;
   json["overlay_max_bytes"] = overlay_max_bytes;
   json["origin"] = origin;
+  json["worker"] = worker;
   json["cache_socket"] = cache_socket;
   json["cache_memory_bytes"] = cache_memory_bytes;
   json["cache_origin_requests"] = cache_origin_requests;
@@ -67,6 +68,7 @@ Result<AgentSetup> AgentSetup::FromJson(const Json& json) {
   ASSIGN_OR_RETURN(setup.overlay_max_bytes,
                    GetUint64(json, "overlay_max_bytes"));
   ASSIGN_OR_RETURN(setup.origin, json.GetString("origin"));
+  setup.worker = json.StringOr("worker", "");
   setup.cache_socket = json.StringOr("cache_socket", "");
   ASSIGN_OR_RETURN(setup.cache_memory_bytes,
                    GetUint64(json, "cache_memory_bytes"));

@@ -52,6 +52,7 @@ struct AgentSetup {
   // with what follows.
   std::string cache_socket;
   std::string origin;
+  std::string worker;  // who holds the lease on the image
   uint64_t cache_memory_bytes = 0;
   uint32_t cache_origin_requests = 0;
   uint32_t cache_uid = 0;  // used if the agent is started by root

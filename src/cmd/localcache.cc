@@ -15,6 +15,7 @@
 #include "cmd/localcache_words.h"
 #include "localcache/arena_file.h"
 #include "localcache/flash_chunks.h"
+#include "localcache/lease_keeper.h"
 #include "localcache/server.h"
 #include "net/http_client.h"
 #include "net/metrics_server.h"
@@ -59,6 +60,7 @@ class Daemon {
   ConfinableStore store_;
   std::unique_ptr<TrialStore> trial_;
   std::unique_ptr<ChunkSource> origin_;
+  std::unique_ptr<LeaseKeeper> leases_;
   ServerEndpoints endpoints_;
   std::unique_ptr<MetricsServer> metrics_server_;
   std::unique_ptr<LocalCacheServer> server_;
@@ -68,6 +70,8 @@ class Daemon {
 Status Daemon::OpenEndpoints() {
   endpoints_.control = std::move(words_.control);
   if (words_.client) endpoints_.clients.push_back(std::move(words_.client));
+  endpoints_.manifest_id = words_.manifest_id;
+  endpoints_.root = words_.root;
   if (!words_.is_shared) return Ok();
   const mode_t mode = words_.gid == 0 ? 0600 : 0660;
   ASSIGN_OR_RETURN_AS(endpoints_.listener,
@@ -111,8 +115,9 @@ Status Daemon::Start() {
   ArenaPlace place{std::move(words_.arena), words_.arena_path,
                    words_.memory_bytes, words_.uid};
   ASSIGN_OR_RETURN(arena_, OpenArena(place, arena_options, SystemClock()));
-  ASSIGN_OR_RETURN(store_, OpenConfinableStore(
-                               words_.origin, {"leases", "alarms"}, words_.uid));
+  ASSIGN_OR_RETURN(
+      store_,
+      OpenConfinableStore(words_.origin, {"leases", "alarms"}, words_.uid));
   RETURN_IF_ERROR(OpenEndpoints());
   if (words_.is_shared) {
     ASSIGN_OR_RETURN(const Config config, Config::Load(words_.config_path));
@@ -137,6 +142,8 @@ Status Daemon::Start() {
 Status Daemon::Build() {
   trial_ = std::make_unique<TrialStore>(*store_.store);
   origin_ = MakeOriginChunkSource(*trial_);
+  leases_ = std::make_unique<LeaseKeeper>(
+      *trial_, SystemClock(), metrics_, LeaseOptions{.worker = words_.worker});
   all_metrics_.OnCollect([this] {
     metrics_.Show(arena_->Stats());
     if (flash_ != nullptr) metrics_.Show(flash_->Stats());
@@ -158,6 +165,7 @@ Status Daemon::Build() {
   tiers.zone_cache_verifies = true;
   tiers.origin = origin_.get();
   tiers.origin_verifies = true;
+  tiers.leases = leases_.get();
   ASSIGN_OR_RETURN(
       server_, LocalCacheServer::Make(options, tiers, *arena_, metrics_,
                                       SystemClock(), std::move(endpoints_)));
@@ -207,8 +215,11 @@ Status Daemon::Serve() {
                         {"arena", words_.arena_path},
                         {"memory_bytes", words_.memory_bytes},
                         {"chunks", arena_->Stats().chunks}});
+  leases_->Start();
   notify_.Ready();
   const Status status = server_->Run();
+  // A private one ends with its device; those of a shared one live on.
+  if (!words_.is_shared) leases_->EndAll();
   pthread_kill(attendant.native_handle(), SIGTERM);
   attendant.join();
   return status;

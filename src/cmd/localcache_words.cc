@@ -13,6 +13,8 @@
 
 #include "base/config.h"
 #include "localcache/arena_file.h"
+#include "origin/lease.h"
+#include "origin/records.h"
 #include "store/s3_address.h"
 
 namespace morsel {
@@ -58,6 +60,12 @@ Status SetWord(LocalCacheWords& words, const std::string& name,
   } else if (name == "uid") {
     ASSIGN_OR_RETURN(const uint64_t uid, ParseNumber(name, value, kMost32));
     words.uid = static_cast<uid_t>(uid);
+  } else if (name == "manifest") {
+    words.manifest_id = value;
+  } else if (name == "root") {
+    words.root = value;
+  } else if (name == "worker") {
+    words.worker = HolderNameOf(value);
   } else if (name == "client-fd") {
     ASSIGN_OR_RETURN(words.client, ParseFd(name, value));
   } else if (name == "control-fd") {
@@ -76,6 +84,11 @@ Status CheckPrivate(const LocalCacheWords& words) {
   if (!words.client && !words.control)
     return MakeError(Code::kInvalid,
                      "--client-fd or --control-fd is needed: nobody could ask");
+  if (words.manifest_id.empty() != words.root.empty())
+    return MakeError(Code::kInvalid, "--manifest and --root go together");
+  if (!words.manifest_id.empty() &&
+      (!IsManifestId(words.manifest_id) || !IsRootId(words.root)))
+    return MakeError(Code::kInvalid, "--manifest or --root is no such id");
   if (words.arena && !words.arena_path.empty())
     return MakeError(Code::kInvalid, "--arena-fd or --arena-path, not both");
   return Ok();
@@ -84,6 +97,7 @@ Status CheckPrivate(const LocalCacheWords& words) {
 Status FillFromSettings(LocalCacheWords& words) {
   ASSIGN_OR_RETURN(const Config config, Config::Load(words.config_path));
   words.is_shared = true;
+  words.worker = HolderNameOf(config.WorkerName());
   words.origin = OriginAddress(config);
   words.memory_bytes = config.SizeBytes("local_cache.memory_bytes");
   words.origin_requests = static_cast<uint32_t>(std::clamp<int64_t>(
@@ -109,8 +123,9 @@ Status FillFromSettings(LocalCacheWords& words) {
 }  // namespace
 
 Result<LocalCacheWords> ParseLocalCacheWords(int argc, char** argv) {
-  constexpr std::array<const char*, 9> kNames{
-      "origin",    "arena-path", "memory-bytes", "origin-requests", "uid",
+  constexpr std::array<const char*, 12> kNames{
+      "origin",    "arena-path", "memory-bytes", "origin-requests",
+      "uid",       "manifest",   "root",         "worker",
       "client-fd", "control-fd", "arena-fd",     "config"};
   std::array<option, kNames.size() + 1> options{};
   for (size_t i = 0; i < kNames.size(); ++i)

@@ -17,6 +17,9 @@
 //   --arena-path PATH      or a file on a tmpfs; neither: a memory file of its
 //                          own, which dies with it
 //   --uid N                run as this user and group (needs root; 0: stay)
+//   --manifest ID          what its clients have, for a lease on it
+//   --root ROOT            where that was when they were told
+//   --worker NAME          who holds the lease
 //
 // There is no ready signal for a private one: the starter holds the other end
 // of each socket and LocalCacheSource::Handshake waits on it. It exits with 0
@@ -44,7 +47,10 @@ struct LocalCacheWords {
   uint32_t origin_requests = 16;
   uid_t uid = 0;
   std::string arena_path;
+  std::string worker = "unnamed";  // IsHolderName
   // Of a private one.
+  std::string manifest_id;  // empty: not known
+  std::string root;
   Fd client;
   Fd control;
   Fd arena;

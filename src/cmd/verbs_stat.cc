@@ -84,6 +84,10 @@ std::string CacheText(const Json& cache) {
                      Number(cache, "starting") + " starting, " +
                      Number(cache, "refused_starts") + " refused; " +
                      Number(cache, "repairs") + " repairs\n";
+  text += "leases: " + Number(cache, "leases") + " held, " +
+          Number(cache, "lease_errors") + " failures; " +
+          Number(cache, "moved_images") + " images followed, " +
+          Number(cache, "alarms") + " alarms\n";
   text += Line({"tier", "hits", "misses", "bytes", "damaged", "fallbacks",
                 "p50 us", "p99 us"});
   const Json* tiers = cache.Find("tiers");

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "frontend/local_cache_process.h"
 
+#include <poll.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <csignal>
 #include <filesystem>
 #include <limits>
 #include <utility>
@@ -24,6 +26,8 @@ constexpr int kArenaFd = 5;
 // How long the shared one may take to admit; again, the guard has more to do.
 constexpr std::chrono::seconds kAdmissionTime(10);
 constexpr std::chrono::seconds kAgainTime(1);
+// How long a private one may take to end its lease.
+constexpr int kEndMilliseconds = 3000;
 
 std::string FindProgram() {
   const Result<std::string> folder = ProgramFolder();
@@ -61,19 +65,31 @@ Status LocalCacheProcess::Spawn() {
   const uint32_t uid = ::geteuid() == 0 ? setup_.cache_uid : 0;
   ASSIGN_OR_RETURN(
       process_,
-      morsel::Spawn(
-          {.argv = {FindProgram(), "--origin", setup_.origin, "--memory-bytes",
-                    std::to_string(setup_.cache_memory_bytes),
-                    "--origin-requests",
-                    std::to_string(setup_.cache_origin_requests), "--uid",
-                    std::to_string(uid), "--client-fd",
-                    std::to_string(kClientFd), "--control-fd",
-                    std::to_string(kControlFd), "--arena-fd",
-                    std::to_string(kArenaFd)},
-           .env = {},
-           .fds = {{client.second.get(), kClientFd},
-                   {control.second.get(), kControlFd},
-                   {arena_.get(), kArenaFd}}}));
+      morsel::Spawn({.argv = {FindProgram(),
+                              "--origin",
+                              setup_.origin,
+                              "--memory-bytes",
+                              std::to_string(setup_.cache_memory_bytes),
+                              "--origin-requests",
+                              std::to_string(setup_.cache_origin_requests),
+                              "--manifest",
+                              setup_.manifest_id,
+                              "--root",
+                              setup_.root,
+                              "--worker",
+                              setup_.worker,
+                              "--uid",
+                              std::to_string(uid),
+                              "--client-fd",
+                              std::to_string(kClientFd),
+                              "--control-fd",
+                              std::to_string(kControlFd),
+                              "--arena-fd",
+                              std::to_string(kArenaFd)},
+                     .env = {},
+                     .fds = {{client.second.get(), kClientFd},
+                             {control.second.get(), kControlFd},
+                             {arena_.get(), kArenaFd}}}));
   client_ = std::move(client.first);
   control_ = std::move(control.first);
   started_ = SystemClock().Now();
@@ -90,6 +106,8 @@ Status LocalCacheProcess::Connect(bool is_starting) {
   message.age_ms = static_cast<uint32_t>(
       std::min<int64_t>(age.count(), std::numeric_limits<int32_t>::max()));
   message.device = std::filesystem::path(setup_.device_dir).filename().string();
+  message.manifest_id = setup_.manifest_id;
+  message.root = setup_.root;
   ASSIGN_OR_RETURN(
       AdmittedConnection connection,
       AskForAdmission(setup_.cache_socket, message,
@@ -142,6 +160,11 @@ Status LocalCacheProcess::Restart() {
 
 void LocalCacheProcess::Stop() {
   if (process_.pid < 0 || is_shared()) return;
+  // The pidfd is its own, and so is the pid as long as nobody waited for it.
+  ::kill(process_.pid, SIGTERM);
+  pollfd ended{process_.pidfd.get(), POLLIN, 0};
+  if (::poll(&ended, 1, kEndMilliseconds) <= 0)
+    LogWarn("the local cache does not end: its lease ends by itself", {});
   KillAndWait(process_);
   process_ = {};
 }

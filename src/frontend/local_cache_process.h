@@ -46,7 +46,7 @@ class LocalCacheProcess {
   Status Restart();
   // Takes over one that another has started with the same arena.
   void Adopt(Child process, Fd control);
-  // Ends a private one and waits.
+  // Ends a private one and waits: it ends its lease, or is killed in a moment.
   void Stop();
 
  private:

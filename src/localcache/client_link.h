@@ -40,6 +40,7 @@ class ClientLink {
   struct Device {
     std::string name;
     Deadline attached{};
+    std::string manifest_id;  // of its image; empty: not known
   };
   void Admit(Device device) { device_ = std::move(device); }
   bool admitted() const { return device_.has_value(); }

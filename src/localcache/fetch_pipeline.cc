@@ -20,6 +20,11 @@ int Rank(const Status& status) {
   return status.error().code == Code::kCorrupt ? 2 : 3;
 }
 
+void AddOnce(std::vector<std::string>& list, std::string text) {
+  if (!text.empty() && std::find(list.begin(), list.end(), text) == list.end())
+    list.push_back(std::move(text));
+}
+
 Error DamagedError(const ChunkRef& ref) {
   return MakeError(Code::kCorrupt,
                    "chunk " + ref.name.ToString() + " in root " + ref.root +
@@ -62,9 +67,8 @@ void FetchPipeline::Submit(FetchRequest request, Answer answer) {
     flight->ref = request.ref;
   }
   const bool raises = !is_new && demand && !flight->demand;
-  auto& roots = flight->roots;
-  if (std::find(roots.begin(), roots.end(), request.ref.root) == roots.end())
-    roots.push_back(std::move(request.ref.root));
+  AddOnce(flight->roots, std::move(request.ref.root));
+  AddOnce(flight->manifests, std::move(request.manifest_id));
   flight->deadline = std::max(flight->deadline, request.deadline);
   flight->attached = std::min(flight->attached, request.attached);
   flight->demand |= demand;
@@ -251,12 +255,33 @@ FetchAnswer FetchPipeline::FromOrigin(Flight& flight) {
         tiers_.zone_cache_sink->Offer(ref, **bytes);
       return answer;
     }
+    if (bytes.error().code == Code::kNotFound) Follow(flight, ref.root);
     Status status = bytes.error().code == Code::kCorrupt
                         ? Status(DamagedError(ref))
                         : Status(std::move(bytes).error());
     if (Rank(status) > Rank(flight.error)) flight.error = std::move(status);
   }
   return {flight.error};
+}
+
+// That the record cannot be read now is no "not found": who waits asks again.
+void FetchPipeline::Follow(Flight& flight, const std::string& root) {
+  if (tiers_.leases == nullptr) return;
+  std::vector<std::string> manifests;
+  {
+    MutexLock lock(mutex_);
+    manifests = flight.manifests;
+  }
+  for (const std::string& id : manifests) {
+    Result<std::string> now = tiers_.leases->Follow(id, root);
+    if (now.ok()) {
+      MutexLock lock(mutex_);
+      AddOnce(flight.roots, std::move(now).value());
+    } else if (Status status(std::move(now).error());
+               Rank(status) > Rank(flight.error)) {
+      flight.error = std::move(status);
+    }
+  }
 }
 
 bool FetchPipeline::Verifies(const ChunkSource& source) const {

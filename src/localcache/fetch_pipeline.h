@@ -8,8 +8,9 @@
 // The first three are asked by a few threads of their own, so that what is
 // near never waits behind a slow origin; the origin's slots are bounded. What
 // the origin gave is offered to the zone cache and to the flash tier in the
-// background. A flight tries the root of each who waits. Nothing is asked
-// twice by itself: work is constant, whatever fails.
+// background. A flight tries the root of each who waits; where the chunk is not
+// there, it asks once for each image of theirs where that is now, and tries
+// there. Nothing is asked twice by itself: work is constant, whatever fails.
 //
 // A damaged copy is counted, named in the log, and the next tier is asked.
 //
@@ -29,12 +30,14 @@
 #include "chunk/chunk_source.h"
 #include "localcache/arena_writer.h"
 #include "localcache/flight_queue.h"
+#include "localcache/lease_keeper.h"
 #include "localcache/tier_metrics.h"
 
 namespace morsel {
 
 struct FetchRequest {
   ChunkRef ref;
+  std::string manifest_id{};  // of the image that has it; may be empty
   Urgency urgency = Urgency::kDemand;
   Deadline deadline;
   bool owned = false;    // the answer shall hold the bytes
@@ -56,6 +59,8 @@ struct FetchTiers {
   bool zone_cache_verifies = false;
   ChunkSource* origin = nullptr;  // never null
   bool origin_verifies = false;
+  // Knows where images are now.
+  LeaseKeeper* leases = nullptr;
 };
 
 struct FetchOptions {
@@ -103,6 +108,8 @@ class FetchPipeline {
   std::optional<FetchAnswer> FromTier(Flight& flight, ChunkSource& source,
                                       TierMetrics& tier) EXCLUDES(mutex_);
   FetchAnswer FromOrigin(Flight& flight) EXCLUDES(mutex_);
+  // Adds the roots to which images of the flight have moved from `root`.
+  void Follow(Flight& flight, const std::string& root) EXCLUDES(mutex_);
   bool Verifies(const ChunkSource& source) const;
   // A chunk that is what its name says; everything is counted, damage logged.
   Result<BytesPtr> Fetch(Flight& flight, ChunkSource& source, TierMetrics& tier,

@@ -49,6 +49,8 @@ struct Flight {
   ChunkRef ref;                    // its root is not used
   std::vector<std::string> roots;  // each once, tried in this order
   size_t roots_tried = 0;
+  // Images of those who wait, each once: they may have moved.
+  std::vector<std::string> manifests;
   std::vector<Answer> answers;
   Deadline deadline{};                  // the latest of all who wait
   Deadline attached = Deadline::max();  // the oldest device that waits

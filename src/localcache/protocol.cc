@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "origin/records.h"
+
 namespace morsel {
 namespace {
 
@@ -63,6 +65,8 @@ class Reader {
     return taken;
   }
   ByteSpan TakeRest() { return TakeBytes(rest_.size()); }
+  // True if every field was there.
+  bool ok() const { return ok_; }
   // True if every field was there and nothing is left.
   bool IsDone() const { return ok_ && rest_.empty(); }
 
@@ -109,14 +113,25 @@ std::optional<Error> ErrorOf(uint8_t code, ByteSpan text) {
   return MakeError(kCodes[code - 1], std::string(AsText(text)));
 }
 
+// Both of them, or neither.
+bool IsImage(const std::string& manifest_id, const std::string& root) {
+  if (manifest_id.empty()) return root.empty();
+  return IsManifestId(manifest_id) && IsRootName(root);
+}
+
 Result<AdmitMessage> ParseAdmit(Reader& in) {
   AdmitMessage admit;
   ASSIGN_OR_RETURN(admit.version, TakeVersion(in));
   const auto starting = in.Take<uint8_t>();
   admit.age_ms = in.Take<uint32_t>();
   admit.device = AsText(in.TakeBytes(in.Take<uint8_t>()));
+  // Another version has other fields from here on.
+  if (in.ok() && admit.version != kLocalCacheVersion) return admit;
+  admit.manifest_id = AsText(in.TakeBytes(in.Take<uint8_t>()));
+  admit.root = AsText(in.TakeBytes(in.Take<uint8_t>()));
   if (!in.IsDone()) return BadPacket("length of admit");
-  if (starting > 1 || admit.device.size() > kMaxDeviceLength)
+  if (starting > 1 || admit.device.size() > kMaxDeviceLength ||
+      !IsImage(admit.manifest_id, admit.root))
     return BadPacket("fields of admit");
   admit.starting = starting == 1;
   return admit;
@@ -253,6 +268,7 @@ Bytes Encode(const PartMessage& message) {
 Bytes Encode(const AdmitMessage& message) {
   const std::string_view device =
       std::string_view(message.device).substr(0, kMaxDeviceLength);
+  CHECK(IsImage(message.manifest_id, message.root));
   return Writer(kAdmit)
       .Put(kProtocolMagic)
       .Put(message.version)
@@ -260,6 +276,10 @@ Bytes Encode(const AdmitMessage& message) {
       .Put(message.age_ms)
       .Put(static_cast<uint8_t>(device.size()))
       .Append(AsBytes(device))
+      .Put(static_cast<uint8_t>(message.manifest_id.size()))
+      .Append(AsBytes(message.manifest_id))
+      .Put(static_cast<uint8_t>(message.root.size()))
+      .Append(AsBytes(message.root))
       .Take();
 }
 

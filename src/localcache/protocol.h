@@ -12,7 +12,7 @@
 //   4 done     daemon: u64 id, u8 code (0: ok), u8 inline, u16 n, n bytes text
 //   5 part     daemon: u64 id, u32 offset, then 1 to 65536 bytes
 //   6 admit    guard: u32 magic, u16 version, u8 starting, u32 age ms, u8 n,
-//              n bytes device
+//              n bytes device, u8 n, n bytes manifest id, u8 n, n bytes root
 //   7 verdict  daemon: u32 magic, u16 version, u8 code (0: admitted), u16 n,
 //              n bytes text
 //   8 stat     tool: u32 magic, u16 version
@@ -40,7 +40,7 @@
 
 namespace morsel {
 
-inline constexpr uint16_t kLocalCacheVersion = 1;
+inline constexpr uint16_t kLocalCacheVersion = 2;
 inline constexpr uint32_t kPartBytes = 64 * 1024;
 // The longest packet.
 inline constexpr size_t kMaxPacket = kPartBytes + 64;
@@ -84,6 +84,10 @@ struct AdmitMessage {
   bool starting = false;
   uint32_t age_ms = 0;  // since it was attached
   std::string device;   // its id, for people
+  // What it shows: 64 hexadecimal digits, and the root where that was when the
+  // device was attached. Both may be empty: not known.
+  std::string manifest_id;
+  std::string root;
 };
 
 struct VerdictMessage {
@@ -114,6 +118,7 @@ Bytes Encode(const DoneMessage& message);
 // Requires: 1 to kPartBytes bytes.
 Bytes Encode(const PartMessage& message);
 // A device's name is cut at kMaxDeviceLength, a text at kMaxErrorText.
+// Requires: a root that IsRootName and a manifest id, or neither.
 Bytes Encode(const AdmitMessage& message);
 Bytes Encode(const VerdictMessage& message);
 Bytes Encode(const StatMessage& message);

@@ -39,12 +39,15 @@ TEST(Protocol, MessagesComeBackAsTheyWere) {
     EXPECT_EQ(done.error->code, sent.error->code);
     EXPECT_EQ(done.error->message.size(), kMaxErrorText);
   }
-  const AdmitMessage admit{kLocalCacheVersion, true, 4321, "d-17"};
+  const AdmitMessage admit{kLocalCacheVersion,   true, 4321, "d-17",
+                           std::string(64, 'a'), "r1"};
   const auto parsed = ParseClientMessage(Encode(admit));
   ASSERT_TRUE(parsed.ok());
   EXPECT_TRUE(std::get<AdmitMessage>(*parsed).starting);
   EXPECT_EQ(std::get<AdmitMessage>(*parsed).age_ms, 4321u);
   EXPECT_EQ(std::get<AdmitMessage>(*parsed).device, "d-17");
+  EXPECT_EQ(std::get<AdmitMessage>(*parsed).manifest_id, std::string(64, 'a'));
+  EXPECT_EQ(std::get<AdmitMessage>(*parsed).root, "r1");
   const auto verdict = ParseDaemonMessage(Encode(
       VerdictMessage{kLocalCacheVersion, MakeError(Code::kExhausted, "no")}));
   ASSERT_TRUE(verdict.ok());
@@ -64,7 +67,9 @@ TEST(Protocol, MessagesComeBackAsTheyWere) {
 TEST(Protocol, RefusesEveryTruncationAndExcess) {
   for (const Bytes& whole :
        {Encode(SomeGet()), Encode(HelloMessage{}), Encode(StatMessage{}),
-        Encode(AdmitMessage{kLocalCacheVersion, true, 1, "device"})}) {
+        Encode(AdmitMessage{kLocalCacheVersion, true, 1, "device"}),
+        Encode(AdmitMessage{kLocalCacheVersion, false, 1, "device",
+                            std::string(64, 'a'), "r1"})}) {
     for (size_t length = 0; length < whole.size(); ++length)
       EXPECT_EQ(ParseClientMessage(ByteSpan(whole).first(length)).error().code,
                 Code::kInvalid);

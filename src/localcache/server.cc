@@ -67,6 +67,9 @@ class Server final : public LocalCacheServer {
         clock_(clock),
         control_(std::move(endpoints.control)),
         listener_(std::move(endpoints.listener)),
+        manifest_id_(std::move(endpoints.manifest_id)),
+        root_(std::move(endpoints.root)),
+        leases_(tiers.leases),
         max_starting_(options.max_starting),
         pipeline_(options.fetch, tiers, arena, metrics, clock) {}
 
@@ -78,7 +81,7 @@ class Server final : public LocalCacheServer {
     if (control_) RETURN_IF_ERROR(Watch(control_.get(), kControlTag));
     if (listener_) RETURN_IF_ERROR(Watch(listener_.get(), kListenerTag));
     for (Fd& client : clients)
-      RETURN_IF_ERROR(AddClient(std::move(client), PrivateDevice()));
+      RETURN_IF_ERROR(AddPrivateClient(std::move(client)));
     return Ok();
   }
 
@@ -116,8 +119,18 @@ class Server final : public LocalCacheServer {
 
   // Whoever comes by the control socket is the guard's own: nobody to share
   // the origin's slots with.
-  ClientLink::Device PrivateDevice() const {
-    return {"", clock_.Now() - kStartingTime};
+  Status AddPrivateClient(Fd socket) {
+    ASSIGN_OR_RETURN(const Link link, AddClient(std::move(socket)));
+    Admit(*link, {"", clock_.Now() - kStartingTime, manifest_id_}, root_);
+    return Ok();
+  }
+
+  // `root`: where the image was when the device was attached.
+  void Admit(ClientLink& link, ClientLink::Device device,
+             const std::string& root) {
+    if (leases_ != nullptr && !device.manifest_id.empty())
+      leases_->Attach(device.manifest_id, root);
+    link.Admit(std::move(device));
   }
 
   Status Watch(int fd, uint64_t tag) {
@@ -127,16 +140,15 @@ class Server final : public LocalCacheServer {
     return Ok();
   }
 
-  Status AddClient(Fd socket, std::optional<ClientLink::Device> device) {
+  Result<Link> AddClient(Fd socket) {
     const uint64_t id = next_client_++;
     const int fd = socket.get();
     auto link = std::make_shared<ClientLink>(
         id, std::move(socket), options_.unread_bytes_per_client,
         [this](const ClientLink& blocked) { WaitForRoom(blocked, true); });
-    if (device.has_value()) link->Admit(*std::move(device));
     RETURN_IF_ERROR(Watch(fd, id));
-    clients_.emplace(id, std::move(link));
-    return Ok();
+    clients_.emplace(id, link);
+    return link;
   }
 
   void WaitForRoom(const ClientLink& link, bool wait) {
@@ -175,8 +187,7 @@ class Server final : public LocalCacheServer {
     }
     if (!message->has_value()) return true;
     for (Fd& client : (*message)->fds)
-      if (const Status added = AddClient(std::move(client), PrivateDevice());
-          !added.ok())
+      if (const Status added = AddPrivateClient(std::move(client)); !added.ok())
         LogWarn("local cache: client refused",
                 {{"error", added.error().message}});
     return true;
@@ -186,9 +197,8 @@ class Server final : public LocalCacheServer {
     while (true) {
       auto socket = TryAccept(listener_.get());
       if (socket.ok() && !socket->has_value()) return;
-      const Status added = socket.ok()
-                               ? AddClient(std::move(**socket), std::nullopt)
-                               : Status(std::move(socket).error());
+      const Result<Link> added = socket.ok() ? AddClient(std::move(**socket))
+                                             : std::move(socket).error();
       if (added.ok()) continue;
       // It comes again with the next event: out of descriptors, mostly.
       LogWarn("local cache: client refused",
@@ -201,6 +211,9 @@ class Server final : public LocalCacheServer {
     (void)epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, link->socket(), nullptr);
     link->Close();
     clients_.erase(link->id());
+    if (leases_ != nullptr && link->admitted() &&
+        !link->device().manifest_id.empty())
+      leases_->Detach(link->device().manifest_id);
     (void)CountStarting();
   }
 
@@ -280,8 +293,11 @@ class Server final : public LocalCacheServer {
               " devices are starting on this worker already; try again "
               "later, or raise local_cache.max_starting");
     } else {
-      link.Admit({std::move(admit.device),
-                  clock_.Now() - std::chrono::milliseconds(admit.age_ms)});
+      Admit(link,
+            {std::move(admit.device),
+             clock_.Now() - std::chrono::milliseconds(admit.age_ms),
+             std::move(admit.manifest_id)},
+            admit.root);
       (void)CountStarting();
     }
     link.Send(Encode(verdict));
@@ -323,10 +339,14 @@ class Server final : public LocalCacheServer {
                             "local cache: too many requests of one client")});
       return;
     }
+    const std::string& manifest_id = link->device().manifest_id;
+    if (leases_ != nullptr && !manifest_id.empty())
+      get.ref.root =
+          leases_->RootOf(manifest_id).value_or(std::move(get.ref.root));
     const auto now = clock_.Now();
     const Deadline deadline = now + std::chrono::milliseconds(get.deadline_ms);
-    pipeline_.Submit({std::move(get.ref), get.urgency, deadline, owned,
-                      get.suspect, link->device().attached},
+    pipeline_.Submit({std::move(get.ref), manifest_id, get.urgency, deadline,
+                      owned, get.suspect, link->device().attached},
                      [this, link, id, owned, now](const FetchAnswer& answer) {
                        metrics_.wait_seconds.Observe(clock_.Now() - now);
                        SendAnswer(*link, id, owned, answer);
@@ -347,6 +367,9 @@ class Server final : public LocalCacheServer {
   Clock& clock_;
   const Fd control_;
   const Fd listener_;
+  const std::string manifest_id_;
+  const std::string root_;
+  LeaseKeeper* const leases_;
   Fd epoll_;
   Fd stop_;
   uint64_t next_client_ = kFirstClient;

@@ -58,12 +58,17 @@ struct ServerEndpoints {
   Fd listener;
   // Connected and admitted.
   std::vector<Fd> clients;
+  // The image of these, and of those who come by `control`, and where it was
+  // when its device was attached; or nothing.
+  std::string manifest_id;
+  std::string root;
 };
 
 class LocalCacheServer {
  public:
   virtual ~LocalCacheServer() = default;
-  // What is not in the arena is fetched from `tiers`. kIo, kExhausted.
+  // What is not in the arena is fetched from `tiers`, whose leases are told
+  // which images are attached. kIo, kExhausted.
   static Result<std::unique_ptr<LocalCacheServer>> Make(
       const ServerOptions& options, const FetchTiers& tiers, ArenaWriter& arena,
       LocalCacheMetrics& metrics, Clock& clock, ServerEndpoints endpoints);

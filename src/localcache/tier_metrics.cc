@@ -113,7 +113,17 @@ LocalCacheMetrics::LocalCacheMetrics(Metrics& metrics)
           "Written to flash again, as it was hot when its segment went.")),
       flash_dropped(metrics.MakeCounter(
           kPrefix + "flash_dropped_total",
-          "Chunks not written to flash, as its queue was full.")) {}
+          "Chunks not written to flash, as its queue was full.")),
+      leases(metrics.MakeGauge(kPrefix + "leases",
+                               "Images of attached devices under a lease.")),
+      lease_errors(
+          metrics.MakeCounter(kPrefix + "lease_errors_total",
+                              "Tries to renew or to end a lease that failed.")),
+      moved_images(
+          metrics.MakeCounter(kPrefix + "moved_images_total",
+                              "Images that were followed to another root.")),
+      alarms(metrics.MakeCounter(kPrefix + "alarms_total",
+                                 "Reads of an expired root.")) {}
 
 void LocalCacheMetrics::Show(const ArenaStats& stats) {
   arena_bytes.Set(static_cast<int64_t>(stats.allocated_bytes));
@@ -156,6 +166,10 @@ Json LocalCacheMetrics::ToJson() const {
   json["flash_failed"] = flash_failed.value() != 0;
   json["flash_written_bytes"] = Number(flash_written_bytes);
   json["flash_dropped"] = Number(flash_dropped);
+  json["leases"] = leases.value();
+  json["lease_errors"] = Number(lease_errors);
+  json["moved_images"] = Number(moved_images);
+  json["alarms"] = Number(alarms);
   return json;
 }
 

@@ -61,6 +61,10 @@ struct LocalCacheMetrics {
   Counter& flash_written_bytes;
   Counter& flash_moved_bytes;  // of them, written again as they were hot
   Counter& flash_dropped;      // chunks that its queue had no room for
+  Gauge& leases;               // held: images of attached devices
+  Counter& lease_errors;       // tries to renew or end one that failed
+  Counter& moved_images;       // followed to another root
+  Counter& alarms;             // reads of an expired root
 
   // For Metrics::OnCollect: what the arena and the flash tier count themselves.
   void Show(const ArenaStats& stats);

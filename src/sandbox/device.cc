@@ -37,6 +37,8 @@ Result<AgentSetup> MakeSetup(const Config& config, const ImageName& name,
   setup.scratch_dir = config.StateDir() + "/scratch";
   setup.overlay_max_bytes = config.SizeBytes("overlay.max_bytes");
   setup.origin = config.Origin();
+  // Each private cache holds a lease of its own; a shared one knows its name.
+  setup.worker = folder.id() + "." + config.WorkerName();
   setup.cache_socket = config.Text("local_cache.socket");
   setup.cache_memory_bytes = config.SizeBytes("local_cache.memory_bytes");
   setup.cache_origin_requests =
