@@ -75,14 +75,23 @@ Status ImageDevice::ReadInChunk(uint32_t index, uint32_t begin,
   return Ok();
 }
 
-void DecryptRuns(const ChunkView& view, ByteSpan key, uint32_t begin,
-                 MutableByteSpan out) {
-  while (!out.empty()) {
-    const ByteSpan run = view.Run(begin, static_cast<uint32_t>(out.size()));
-    AesCtrXor(key, begin, run, out.first(run.size()));
-    begin += static_cast<uint32_t>(run.size());
-    out = out.subspan(run.size());
+// Page by page: to fetch one from memory takes as long as to check and decrypt
+// it, so the next ones come meanwhile. False if a page is not good.
+bool DecryptPages(const ChunkView& view, ByteSpan key, uint32_t begin,
+                  MutableByteSpan out) {
+  constexpr uint32_t kAhead = 2 * kPageSize;
+  AesCtrStream stream(key, begin);
+  const auto length = static_cast<uint32_t>(out.size());
+  for (uint32_t done = 0; done < length;) {
+    const uint32_t at = begin + done;
+    const uint32_t step = std::min(kPageSize - at % kPageSize, length - done);
+    if (done + kAhead < length) view.Prefetch(at + kAhead);
+    if (!view.IsGood(at, step)) return false;
+    // A page lies in one piece.
+    stream.Xor(view.Run(at, step), out.subspan(done, step));
+    done += step;
   }
+  return true;
 }
 
 Status ImageDevice::ReadStored(const ManifestChunk& chunk, ByteSpan key,
@@ -93,14 +102,17 @@ Status ImageDevice::ReadStored(const ManifestChunk& chunk, ByteSpan key,
   Want want{.deadline = clock_.Now() + options_.io_timeout,
             .urgency = Urgency::kDemand,
             .offset = begin,
-            .length = static_cast<uint32_t>(out.size())};
+            .length = static_cast<uint32_t>(out.size()),
+            .checks_pages = true};
   for (int tries = 1;; ++tries) {
     Result<ChunkView> view = source_.Get(ref, want);
     if (!view.ok()) return Explain(chunk, std::move(view).error());
     if (view->length() != chunk.stored_length)
       return Explain(chunk, MakeError(Code::kCorrupt, "it has another length"));
-    DecryptRuns(*view, key, begin, out);
-    if (view->still_valid()) return Ok();
+    const bool is_good = DecryptPages(*view, key, begin, out);
+    if (is_good && view->still_valid()) return Ok();
+    // The source itself finds out what is wrong with a page.
+    want.checks_pages = is_good;
     want.owned = tries >= kBorrowedTries;
   }
 }

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "crypto/hash.h"
 
 namespace morsel {
 
@@ -19,11 +20,12 @@ ChunkView ChunkView::Owned(Bytes bytes) {
 
 ChunkView::ChunkView(const std::array<const std::byte*, kMaxPieces>& pieces,
                      uint32_t length, const std::atomic<uint64_t>* generation,
-                     uint64_t expected)
+                     uint64_t expected, const std::atomic<uint32_t>* page_crcs)
     : pieces_(pieces),
       length_(length),
       generation_(generation),
-      expected_(expected) {
+      expected_(expected),
+      page_crcs_(page_crcs) {
   CHECK(length <= kMaxPieces * kPieceSize);
 }
 
@@ -34,6 +36,25 @@ ByteSpan ChunkView::Run(uint32_t offset, uint32_t length) const {
   const uint32_t within = offset % kPieceSize;
   return {pieces_[offset / kPieceSize] + within,
           std::min(length, kPieceSize - within)};
+}
+
+bool ChunkView::IsGood(uint32_t offset, uint32_t length) const {
+  if (page_crcs_ == nullptr) return true;
+  const uint32_t end = offset + length;
+  for (uint32_t page = offset / kPageSize; page * kPageSize < end; ++page) {
+    const ByteSpan bytes =
+        Run(page * kPageSize, std::min(kPageSize, length_ - page * kPageSize));
+    if (Crc32c(bytes) != page_crcs_[page].load(std::memory_order_relaxed))
+      return false;
+  }
+  return true;
+}
+
+void ChunkView::Prefetch(uint32_t offset) const {
+  constexpr uint32_t kLine = 64;
+  if (offset >= length_) return;
+  const ByteSpan page = Run(offset, std::min(kPageSize, length_ - offset));
+  for (size_t i = 0; i < page.size(); i += kLine) __builtin_prefetch(&page[i]);
 }
 
 Bytes ChunkView::Copy() const {

@@ -41,6 +41,9 @@ struct Want {
   // The view must own its bytes: asked for when a borrowed view has become
   // invalid under its user three times.
   bool owned = false;
+  // The user checks each page itself by ChunkView::IsGood before it takes what
+  // it made of it, and asks again without this if one is not.
+  bool checks_pages = false;
 };
 
 class ChunkView {
@@ -52,14 +55,21 @@ class ChunkView {
   // Owns its bytes; always valid.
   static ChunkView Owned(Bytes bytes);
   // Borrows pieces under a generation: valid while *generation == expected.
+  // `page_crcs`: CRC32C of each page; null if there are none.
   ChunkView(const std::array<const std::byte*, kMaxPieces>& pieces,
             uint32_t length, const std::atomic<uint64_t>* generation,
-            uint64_t expected);
+            uint64_t expected,
+            const std::atomic<uint32_t>* page_crcs = nullptr);
 
   uint32_t length() const { return length_; }
   // The longest run of bytes in one piece from `offset` on, up to `length`
   // bytes. Requires: offset + length within length().
   ByteSpan Run(uint32_t offset, uint32_t length) const;
+  // False if a page that holds some of these bytes does not fit its CRC: it is
+  // damaged, or no longer this chunk's. True if there are no CRCs.
+  bool IsGood(uint32_t offset, uint32_t length) const;
+  // Has the processor fetch the page at `offset`, if there is one.
+  void Prefetch(uint32_t offset) const;
   // A private copy of the whole. Ask still_valid() afterwards.
   Bytes Copy() const;
   // False if the memory has been given to another chunk since the view was
@@ -75,6 +85,7 @@ class ChunkView {
   bool contiguous_ = false;
   const std::atomic<uint64_t>* generation_ = nullptr;
   uint64_t expected_ = 0;
+  const std::atomic<uint32_t>* page_crcs_ = nullptr;
 };
 
 class ChunkSource {

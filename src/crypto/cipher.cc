@@ -138,10 +138,8 @@ bool EndGcm(EVP_CIPHER_CTX* context) {
 
 }  // namespace
 
-void AesCtrXor(ByteSpan key, uint64_t stream_offset, ByteSpan in,
-               MutableByteSpan out) {
+AesCtrStream::AesCtrStream(ByteSpan key, uint64_t stream_offset) {
   CHECK(key.size() == kKeySize);
-  CHECK(in.size() == out.size());
   EVP_CIPHER_CTX* const context = Contexts().ctr.get();
   const Iv iv = CtrIv(stream_offset / kAesBlockSize);
   Init(context, CtrCipher(), Raw(key.data()), iv.data(), Direction::kEncrypt);
@@ -149,8 +147,17 @@ void AesCtrXor(ByteSpan key, uint64_t stream_offset, ByteSpan in,
   std::array<std::byte, kAesBlockSize> dropped{};
   const size_t skip = stream_offset % kAesBlockSize;
   Update(context, ByteSpan(dropped).first(skip), Raw(dropped.data()));
-  Update(context, in, Raw(out.data()));
   Wipe(dropped);
+}
+
+void AesCtrStream::Xor(ByteSpan in, MutableByteSpan out) {
+  CHECK(in.size() == out.size());
+  Update(Contexts().ctr.get(), in, Raw(out.data()));
+}
+
+void AesCtrXor(ByteSpan key, uint64_t stream_offset, ByteSpan in,
+               MutableByteSpan out) {
+  AesCtrStream(key, stream_offset).Xor(in, out);
 }
 
 void AesXtsEncrypt(ByteSpan key, uint64_t first_page, ByteSpan in,

@@ -24,6 +24,14 @@ namespace morsel {
 void AesCtrXor(ByteSpan key, uint64_t stream_offset, ByteSpan in,
                MutableByteSpan out);
 
+// The same in several steps, which continue the stream. One at a time in a
+// thread, and no AesCtrXor meanwhile: it lives in the thread's own context.
+class AesCtrStream {
+ public:
+  AesCtrStream(ByteSpan key, uint64_t stream_offset);
+  void Xor(ByteSpan in, MutableByteSpan out);
+};
+
 // AES-256-XTS of whole 4 KiB pages with a 64-byte key; the tweak of a page is
 // its number, little endian. Requires: sizes that are multiples of 4096; key
 // halves that differ (NIST SP 800-38E), as those of any random key do.

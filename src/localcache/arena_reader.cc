@@ -10,17 +10,6 @@ namespace {
 
 using Outcome = ArenaFind::Outcome;
 
-bool PagesAreGood(const ArenaSlot& slot, const ChunkView& view, uint32_t offset,
-                  uint32_t length) {
-  const uint32_t end = offset + length;
-  for (uint32_t page = offset / kPageSize; page * kPageSize < end; ++page) {
-    const ByteSpan bytes = view.Run(page * kPageSize, kPageSize);
-    if (Crc32c(bytes) != slot.crcs[page].load(std::memory_order_relaxed))
-      return false;
-  }
-  return true;
-}
-
 }  // namespace
 
 Result<std::unique_ptr<ArenaReader>> ArenaReader::Map(const Fd& arena) {
@@ -96,8 +85,9 @@ ArenaFind ArenaReader::CheckSlot(uint32_t number, const NameWords& name,
     pieces[i] = map_.Piece(piece);
   }
   ArenaFind found{Outcome::kHit, number,
-                  ChunkView(pieces, stored, &slot.generation, generation)};
-  if (!PagesAreGood(slot, *found.view, offset, length)) {
+                  ChunkView(pieces, stored, &slot.generation, generation,
+                            slot.crcs.data())};
+  if (length > 0 && !found.view->IsGood(offset, length)) {
     found.outcome =
         found.view->still_valid() ? Outcome::kBadPage : Outcome::kChanged;
     found.view.reset();

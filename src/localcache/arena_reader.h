@@ -34,8 +34,8 @@ class ArenaReader {
   static Result<std::unique_ptr<ArenaReader>> Map(const Fd& arena);
 
   // Looks for the chunk and checks the CRCs of the pages that hold `length`
-  // bytes from `offset` on. Requires: offset + length within
-  // ref.stored_length.
+  // bytes from `offset` on; of none if `length` is 0. Requires: offset + length
+  // within ref.stored_length.
   ArenaFind Find(const ChunkRef& ref, uint32_t offset, uint32_t length) const;
 
   // True if `arena` is the very file that is mapped here.

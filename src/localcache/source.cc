@@ -152,7 +152,7 @@ Status Source::Replace(LocalCacheChannel channel) {
 
 ArenaFind Source::Find(const ChunkRef& ref, const Want& want) {
   const ArenaReader* arena = arena_.load(std::memory_order_acquire);
-  return arena->Find(ref, want.offset, want.length);
+  return arena->Find(ref, want.offset, want.checks_pages ? 0 : want.length);
 }
 
 Result<ChunkView> Source::Get(const ChunkRef& ref, const Want& want) {
