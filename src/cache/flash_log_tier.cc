@@ -106,15 +106,17 @@ void FlashLogTier::Recover() {
         ScanSegment(*device_, geometry_, id, /*check_values=*/id == newest_id_,
                     [&](const ScannedRecord& record) {
                       const MutexLock lock(mutex_);
-                      RestoreRecord(record.header, record.key, record.offset);
+                      if (record.is_damaged)
+                        DropDamaged(record);
+                      else
+                        RestoreRecord(record.header, record.key, record.offset);
                     });
     if (!end.ok())
       LogWarn("flash tier: the rest of a segment cannot be read",
               {{"device", device_->name()},
                {"segment", id},
                {"cause", end.error().message}});
-    Status cut;
-    if (end.ok() && end->is_torn) cut = CutOff(id, end->end_offset);
+    const Status cut = end.ok() ? FinishScan(id, *end) : Status();
     if (cut.ok()) continue;
     LogError("flash tier writes no more; mend the device and restart",
              {{"device", device_->name()}, {"cause", cut.error().message}});
@@ -127,6 +129,34 @@ void FlashLogTier::Recover() {
                                    {"segments", ids.size()},
                                    {"entries", index_.entry_count()},
                                    {"bytes", index_.live_bytes()}});
+}
+
+// Not what it replaced either, which would be old.
+void FlashLogTier::DropDamaged(const ScannedRecord& record) {
+  LogWarn("flash tier: a damaged value is dropped",
+          {{"device", device_->name()},
+           {"key", Printable(record.key)},
+           {"segment", record.header.segment_id},
+           {"offset", record.offset}});
+  ++stats_.corrupt;
+  RestoreRecord(record.header, record.key, record.offset);
+  const FlashEntry* const entry = index_.Find(CacheKey::Of(record.key));
+  if (entry != nullptr && entry->sequence == record.header.sequence)
+    index_.Erase(CacheKey::Of(record.key));
+}
+
+Status FlashLogTier::FinishScan(uint64_t segment_id, const ScanEnd& end) {
+  if (end.gaps > 0) {
+    LogWarn("flash tier: damaged records are passed over",
+            {{"device", device_->name()},
+             {"segment", segment_id},
+             {"places", end.gaps}});
+    const MutexLock lock(mutex_);
+    stats_.corrupt += end.gaps;
+  }
+  for (const uint32_t offset : end.torn)
+    RETURN_IF_ERROR(CutOff(segment_id, offset));
+  return Ok();
 }
 
 // So that no later start, which does not check the values of this segment,

@@ -15,6 +15,7 @@
 #include "base/mutex.h"
 #include "cache/flash_batch.h"
 #include "cache/flash_index.h"
+#include "cache/flash_scan.h"
 #include "cache/flash_tier.h"
 
 namespace morsel {
@@ -54,6 +55,8 @@ class FlashLogTier final : public FlashTier {
   void Recover() EXCLUDES(mutex_);
   void RestoreRecord(const RecordHeader& header, std::string_view key,
                      uint32_t offset) REQUIRES(mutex_);
+  void DropDamaged(const ScannedRecord& record) REQUIRES(mutex_);
+  Status FinishScan(uint64_t segment_id, const ScanEnd& end) EXCLUDES(mutex_);
   Status CutOff(uint64_t segment_id, uint64_t offset);
 
   // kCorrupt: no whole record of that version lies there. kIo.

@@ -2,6 +2,8 @@
 #include "cache/flash_scan.h"
 
 #include <algorithm>
+#include <utility>
+#include <vector>
 
 #include "cache/aligned_buffer.h"
 #include "crypto/hash.h"
@@ -60,31 +62,90 @@ Result<bool> ValueIsWhole(CacheDevice& device, const FlashGeometry& geometry,
 
 }  // namespace
 
+namespace {
+
+// A record whose value does not fit: damaged, or cut off by a kill.
+struct Doubtful {
+  RecordHeader header;
+  std::string key;
+  uint32_t offset = 0;
+};
+
+class SegmentScan {
+ public:
+  using OnRecord = std::function<void(const ScannedRecord&)>;
+
+  SegmentScan(CacheDevice& device, const FlashGeometry& geometry, uint64_t id,
+              bool check_values, const OnRecord& on_record)
+      : device_(device),
+        geometry_(geometry),
+        id_(id),
+        check_values_(check_values),
+        on_record_(on_record),
+        window_(device, geometry, id) {}
+
+  Result<ScanEnd> Run() {
+    while (at_ < geometry_.segment_bytes) {
+      ASSIGN_OR_RETURN(const ByteSpan bytes,
+                       window_.At(at_, kMaxRecordHeadBytes, step_));
+      const auto head = ParseRecordHead(bytes);
+      if (!head || head->header.segment_id != id_ ||
+          head->header.total_bytes() > geometry_.segment_bytes - at_) {
+        in_gap_ = true;
+        at_ += kRecordAlignBytes;
+        step_ = kNearBytes;
+        continue;
+      }
+      RETURN_IF_ERROR(Take(*head));
+    }
+    for (const Doubtful& each : doubtful_) end_.torn.push_back(each.offset);
+    return end_;
+  }
+
+ private:
+  Status Take(const RecordHead& head) {
+    const RecordHeader& header = head.header;
+    const auto offset = static_cast<uint32_t>(at_);
+    at_ += header.total_bytes();
+    step_ = header.total_bytes() > kNearBytes / 2 ? kFarBytes : kNearBytes;
+    if (std::exchange(in_gap_, false)) ++end_.gaps;
+    if (check_values_ && header.kind == RecordKind::kValue) {
+      // It reads elsewhere: the window stays, and with it the key.
+      ASSIGN_OR_RETURN(const bool whole,
+                       ValueIsWhole(device_, geometry_, offset, header));
+      if (!whole) {
+        doubtful_.push_back({header, std::string(head.key), offset});
+        return Ok();
+      }
+    }
+    for (const Doubtful& each : doubtful_)
+      on_record_({each.header, each.key, each.offset, true});
+    doubtful_.clear();
+    if (header.kind != RecordKind::kPadding)
+      on_record_({header, head.key, offset, false});
+    return Ok();
+  }
+
+  CacheDevice& device_;
+  const FlashGeometry& geometry_;
+  const uint64_t id_;
+  const bool check_values_;
+  const OnRecord& on_record_;
+  SegmentWindow window_;
+  uint64_t at_ = kFlashBlockBytes;
+  ScanEnd end_;
+  uint64_t step_ = kNearBytes;
+  bool in_gap_ = false;
+  std::vector<Doubtful> doubtful_;
+};
+
+}  // namespace
+
 Result<ScanEnd> ScanSegment(
     CacheDevice& device, const FlashGeometry& geometry, uint64_t id,
     bool check_values,
     const std::function<void(const ScannedRecord&)>& on_record) {
-  SegmentWindow window(device, geometry, id);
-  uint64_t at = kFlashBlockBytes;
-  uint64_t step = kNearBytes;
-  while (at < geometry.segment_bytes) {
-    ASSIGN_OR_RETURN(const ByteSpan bytes,
-                     window.At(at, kMaxRecordHeadBytes, step));
-    const auto head = ParseRecordHead(bytes);
-    if (!head || head->header.segment_id != id) break;
-    const RecordHeader& header = head->header;
-    if (header.total_bytes() > geometry.segment_bytes - at) break;
-    if (check_values && header.kind == RecordKind::kValue) {
-      ASSIGN_OR_RETURN(const bool whole,
-                       ValueIsWhole(device, geometry, at, header));
-      if (!whole) return ScanEnd{at, true};
-    }
-    if (header.kind != RecordKind::kPadding)
-      on_record({header, head->key, static_cast<uint32_t>(at)});
-    at += header.total_bytes();
-    step = header.total_bytes() > kNearBytes / 2 ? kFarBytes : kNearBytes;
-  }
-  return ScanEnd{at, false};
+  return SegmentScan(device, geometry, id, check_values, on_record).Run();
 }
 
 }  // namespace morsel

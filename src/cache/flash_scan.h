@@ -7,6 +7,8 @@
 #pragma once
 
 #include <functional>
+#include <string_view>
+#include <vector>
 
 #include "cache/flash_format.h"
 
@@ -14,19 +16,23 @@ namespace morsel {
 
 struct ScannedRecord {
   RecordHeader header;
-  std::string_view key;  // valid during the call
-  uint32_t offset = 0;   // in the segment
+  std::string_view key;     // valid during the call
+  uint32_t offset = 0;      // in the segment
+  bool is_damaged = false;  // the value's checksum does not fit
 };
 
 struct ScanEnd {
-  uint64_t end_offset = 0;  // in the segment, behind the last whole record
-  bool is_torn = false;     // there is a head there, but not its value
+  // In the segment: heads behind the last whole record, whose values do not
+  // fit.
+  std::vector<uint32_t> torn;
+  uint64_t gaps = 0;  // places where no head was, but further on one
 };
 
 // Calls `on_record` for every value, tombstone and clearing of segment `id`, in
-// order, up to the first thing that is no record of it or crosses its end; with
-// `check_values` also up to the first value whose checksum does not fit. kIo:
-// the device failed.
+// order, up to the last one. What is no head of a record of it is passed over,
+// in steps of 64 bytes, if there is one further on. With `check_values` each
+// value is checked too: one that does not fit is reported as damaged if a
+// record follows it, and else as torn. kIo: the device failed.
 Result<ScanEnd> ScanSegment(
     CacheDevice& device, const FlashGeometry& geometry, uint64_t id,
     bool check_values,
