@@ -432,7 +432,7 @@ void Guard::FailUpgrade(const Error& error) {
            {{"cause", error.message}});
   Reply(reply_, ErrorReport(error));
   KillAndWait(child_);
-  cache_->Stop();
+  cache_->Stop(/*ends_lease=*/false);
   // No destructor runs: the mount lives on.
   ::_exit(1);
 }
@@ -461,7 +461,8 @@ int Guard::End(int code) {
     const Result<int> ignored = WaitChild(child_);
     child_ = {};
   }
-  if (cache_) cache_->Stop();
+  // A device that failed keeps nobody waiting.
+  if (cache_) cache_->Stop(/*ends_lease=*/code == 0);
   if (mount_) mount_->Abort();
   return code;
 }

@@ -158,12 +158,11 @@ Status LocalCacheProcess::Restart() {
   return Spawn();
 }
 
-void LocalCacheProcess::Stop() {
+void LocalCacheProcess::Stop(bool ends_lease) {
   if (process_.pid < 0 || is_shared()) return;
-  // The pidfd is its own, and so is the pid as long as nobody waited for it.
-  ::kill(process_.pid, SIGTERM);
   pollfd ended{process_.pidfd.get(), POLLIN, 0};
-  if (::poll(&ended, 1, kEndMilliseconds) <= 0)
+  if (ends_lease && ::kill(process_.pid, SIGTERM) == 0 &&
+      ::poll(&ended, 1, kEndMilliseconds) <= 0)
     LogWarn("the local cache does not end: its lease ends by itself", {});
   KillAndWait(process_);
   process_ = {};

@@ -46,8 +46,9 @@ class LocalCacheProcess {
   Status Restart();
   // Takes over one that another has started with the same arena.
   void Adopt(Child process, Fd control);
-  // Ends a private one and waits: it ends its lease, or is killed in a moment.
-  void Stop();
+  // Ends a private one and waits. One that may end its lease first is killed
+  // if that takes long; else the lease ends by itself.
+  void Stop(bool ends_lease);
 
  private:
   explicit LocalCacheProcess(const AgentSetup& setup) : setup_(setup) {}
