@@ -93,6 +93,17 @@ TEST(ThrottleStore, DelaysCallsAndSharesTheRate) {
   EXPECT_EQ(clock.Now() - begin, std::chrono::milliseconds(536 + 36 + 250));
 }
 
+TEST(ThrottleStore, SharesARateOfCalls) {
+  MemoryStore memory;
+  TestClock clock;
+  const Deadline begin = clock.Now();
+  ThrottleStore store(
+      memory, clock,
+      {.calls_per_second = 4, .wait_until = [&](Deadline t) { clock.Set(t); }});
+  for (int i = 0; i < 8; ++i) ASSERT_TRUE(store.Delete("k").ok());
+  EXPECT_EQ(clock.Now() - begin, std::chrono::seconds(2));
+}
+
 TEST(StatsStore, CountsCallsErrorsAndBytes) {
   MemoryStore memory;
   StatsStore store(memory);

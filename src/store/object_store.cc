@@ -2,8 +2,7 @@
 #include "store/object_store.h"
 
 #include <algorithm>
-
-#include "base/random.h"
+#include <string>
 
 namespace morsel {
 namespace {
@@ -28,19 +27,31 @@ Error Ignored(std::string_view what) {
                        "): it cannot be an origin; use another service");
 }
 
-Status TryConditions(ObjectStore& store, const std::string& key) {
-  const ByteSpan first = AsBytes("first");
-  const ByteSpan second = AsBytes("second");
-  RETURN_IF_ERROR(store.PutIfAbsent(key, first));
-  const Status again = store.PutIfAbsent(key, second);
-  if (again.ok()) return Ignored("put if absent");
-  if (again.error().code != Code::kExists) return again;
-  ASSIGN_OR_RETURN(const ObjectInfo info, store.Head(key));
-  RETURN_IF_ERROR(store.ReplaceIfUnchanged(key, second, info.version));
-  const Status stale = store.ReplaceIfUnchanged(key, first, info.version);
-  if (stale.ok()) return Ignored("replace if unchanged");
-  if (stale.error().code != Code::kExists) return stale;
-  return Ok();
+constexpr const char* kTrialKey = "scratch/conditions";
+
+ByteSpan TrialBytes() { return AsBytes("conditional writes were tried here"); }
+
+// Ok if the write was refused, as it must be.
+Status MustBeRefused(const Status& write, std::string_view what) {
+  if (write.ok()) return Ignored(what);
+  return write.error().code == Code::kExists ? Ok() : write;
+}
+
+Status TryStale(ObjectStore& store) {
+  return MustBeRefused(
+      store.ReplaceIfUnchanged(kTrialKey, TrialBytes(),
+                               "00000000000000000000000000000000"),
+      "replace if unchanged");
+}
+
+// The object has just been made.
+Status TryAll(ObjectStore& store) {
+  RETURN_IF_ERROR(MustBeRefused(store.PutIfAbsent(kTrialKey, TrialBytes()),
+                                "put if absent"));
+  ASSIGN_OR_RETURN(const ObjectInfo info, store.Head(kTrialKey));
+  RETURN_IF_ERROR(
+      store.ReplaceIfUnchanged(kTrialKey, TrialBytes(), info.version));
+  return TryStale(store);
 }
 
 }  // namespace
@@ -65,11 +76,15 @@ Status CheckKey(std::string_view key) {
 }
 
 Status CheckConditionalWrites(ObjectStore& store) {
-  const std::string key = "scratch/" + RandomHex(SystemRandom(), 8);
-  const Status tried = TryConditions(store, key);
-  const Status deleted = store.Delete(key);
-  RETURN_IF_ERROR_AS(tried, "try conditional writes");
-  return deleted;
+  const std::string what = "try conditional writes";
+  const Status made = store.PutIfAbsent(kTrialKey, TrialBytes());
+  if (!made.ok() && made.error().code != Code::kExists)
+    return Error(made.error()).Wrap(what);
+  const Status tried = made.ok() ? TryAll(store) : TryStale(store);
+  if (tried.ok()) return Ok();
+  // So that the next one tries all of it again.
+  static_cast<void>(store.Delete(kTrialKey));
+  return Error(tried.error()).Wrap(what);
 }
 
 }  // namespace morsel

@@ -83,9 +83,10 @@ class ObjectStore {
 // kInvalid unless `key` has the form above.
 Status CheckKey(std::string_view key);
 
-// Tries both conditional writes on a scratch key of `store` and deletes it:
-// for who opens a store for writing. kInvalid: the service ignores conditions
-// and must not be used, as two converters would overwrite each other.
+// Tries both conditional writes on a scratch object of `store`, for who opens
+// it for writing. The object stays: the next trial is two writes that must be
+// refused. kInvalid: the service ignores conditions and must not be used, as
+// two converters would overwrite each other.
 Status CheckConditionalWrites(ObjectStore& store);
 
 }  // namespace morsel

@@ -10,11 +10,20 @@ ThrottleStore::ThrottleStore(ObjectStore& next, Clock& clock,
                              ThrottleOptions options)
     : FilterStore(next), clock_(clock), options_(std::move(options)) {}
 
-void ThrottleStore::Wait(uint64_t byte_count, std::chrono::microseconds extra) {
+std::chrono::microseconds ThrottleStore::TimeOf(uint64_t call_count,
+                                                uint64_t byte_count) const {
+  uint64_t microseconds = 0;
+  if (options_.bytes_per_second != 0)
+    microseconds += byte_count * 1'000'000 / options_.bytes_per_second;
+  if (options_.calls_per_second != 0)
+    microseconds += call_count * 1'000'000 / options_.calls_per_second;
+  return std::chrono::microseconds(microseconds);
+}
+
+void ThrottleStore::Wait(std::chrono::microseconds duration,
+                         std::chrono::microseconds extra) {
   Deadline until = clock_.Now();
-  if (options_.bytes_per_second != 0 && byte_count != 0) {
-    const std::chrono::microseconds duration(byte_count * 1'000'000 /
-                                             options_.bytes_per_second);
+  if (duration.count() > 0) {
     const MutexLock lock(mutex_);
     free_at_ = std::max(free_at_, until) + duration;
     until = free_at_;
@@ -28,12 +37,12 @@ void ThrottleStore::Wait(uint64_t byte_count, std::chrono::microseconds extra) {
 }
 
 Status ThrottleStore::Before(const StoreCall& call) {
-  Wait(call.byte_count, options_.delay);
+  Wait(TimeOf(1, call.byte_count), options_.delay);
   return Ok();
 }
 
 Status ThrottleStore::After(const StoreCall& call, const Status& answer) {
-  if (call.op == StoreOp::kGet) Wait(call.byte_count, {});
+  if (call.op == StoreOp::kGet) Wait(TimeOf(0, call.byte_count), {});
   return answer;
 }
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// ThrottleStore: a decorator that makes a store as slow as a far one: a delay
-// for each call and a rate for the bytes of all calls together.
+// ThrottleStore: a decorator that makes a store as slow as a far one, or spares
+// it: a delay for each call, and rates for the calls and the bytes of all calls
+// together.
 //
-// Thread safety: thread-safe. Delays overlap; the rate is shared.
+// Thread safety: thread-safe. Delays overlap; the rates are shared.
 #pragma once
 
 #include <chrono>
@@ -17,6 +18,7 @@ namespace morsel {
 struct ThrottleOptions {
   std::chrono::microseconds delay{0};  // before each call
   uint64_t bytes_per_second = 0;       // 0: no limit
+  uint64_t calls_per_second = 0;       // likewise
   // Waits until a moment of `clock`; by default the thread sleeps.
   std::function<void(Deadline)> wait_until;
 };
@@ -28,8 +30,11 @@ class ThrottleStore final : public FilterStore {
  private:
   Status Before(const StoreCall& call) override;
   Status After(const StoreCall& call, const Status& answer) override;
-  // Waits for the turn of `byte_count` bytes after `extra`.
-  void Wait(uint64_t byte_count, std::chrono::microseconds extra)
+  // How long the line is taken by so many calls and bytes.
+  std::chrono::microseconds TimeOf(uint64_t call_count,
+                                   uint64_t byte_count) const;
+  // Waits until the line was free for `duration`, and `extra` after that.
+  void Wait(std::chrono::microseconds duration, std::chrono::microseconds extra)
       EXCLUDES(mutex_);
 
   Clock& clock_;
