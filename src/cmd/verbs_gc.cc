@@ -24,6 +24,12 @@ GcOptions OptionsOf(Tool& tool, const Arguments& arguments) {
   options.min_retired = seconds("gc.min_retired");
   options.thread_count =
       static_cast<size_t>(tool.config().Integer("gc.requests"));
+  options.deletes_per_second =
+      static_cast<uint64_t>(tool.config().Integer("gc.deletes_per_second"));
+  options.popular_manifests =
+      static_cast<uint64_t>(tool.config().Integer("gc.popular_manifests"));
+  options.popular_variants =
+      static_cast<uint32_t>(tool.config().Integer("gc.popular_variants"));
   options.dry_run = arguments.Has("dry-run");
   return options;
 }
@@ -91,13 +97,29 @@ Result<int> GcRunOnce(Tool& tool, ObjectStore& store,
     text += std::to_string(report.dead_leases) +
             (options.dry_run ? " dead leases to delete\n"
                              : " dead leases deleted\n");
+  json["popular"] = Json(Json::Array());
+  for (const PopularReport& row : report.popular) {
+    Json entry;
+    entry["root"] = row.root;
+    entry["names"] = row.names;
+    json["popular"].Append(std::move(entry));
+    text += row.root + "  " + std::to_string(row.names) +
+            " chunks more are popular: converters spread them from now on\n";
+  }
   tool.Print(json, "", text + AlarmsText(report.alarms));
   RETURN_IF_ERROR(report.first_error);
   return report.alarms.empty() ? 0 : ExitCodeOf(Code::kUnavailable);
 }
 
-// SIGTERM and SIGINT end the daemon between two passes: every pass can be
-// resumed, so there is nothing to save.
+// SIGTERM and SIGINT end the daemon between two passes, or two batches of
+// deletions: every pass can be resumed, so there is nothing to save.
+bool IsSignalPending() {
+  sigset_t pending;
+  return ::sigpending(&pending) == 0 &&
+         (::sigismember(&pending, SIGTERM) == 1 ||
+          ::sigismember(&pending, SIGINT) == 1);
+}
+
 bool SleepUntilNextPass(double seconds) {
   sigset_t signals;
   ::sigemptyset(&signals);
@@ -127,8 +149,9 @@ Result<int> GcDaemon(Tool& tool, ObjectStore& store, const GcOptions& options,
 Result<int> GcRun(Tool& tool, const Arguments& arguments) {
   RETURN_IF_ERROR(tool.OpenStore(/*writing=*/false));
   ASSIGN_OR_RETURN(ObjectStore* const store, tool.OpenStore(/*writing=*/true));
-  const GcOptions options = OptionsOf(tool, arguments);
+  GcOptions options = OptionsOf(tool, arguments);
   if (!arguments.Has("daemon")) return GcRunOnce(tool, *store, options);
+  options.must_stop = IsSignalPending;
   return GcDaemon(tool, *store, options, tool.config().Seconds("gc.interval"));
 }
 

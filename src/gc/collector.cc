@@ -4,210 +4,106 @@
 #include <utility>
 
 #include "gc/dead_leases.h"
-#include "gc/delete.h"
-#include "gc/each_key.h"
 #include "gc/move.h"
-#include "gc/references.h"
-#include "origin/document.h"
-#include "origin/record_store.h"
+#include "gc/popularity.h"
+#include "gc/root_pass.h"
+#include "gc/survey.h"
 #include "origin/root_state.h"
 
 namespace morsel {
 namespace {
 
-constexpr int kLeasePeriodsExpired = 3;
-
-// Those of `references` whose manifest is in `root` now.
-struct Residents {
-  ReferenceMap firm;
-  ReferenceMap announced;
-};
-
-Result<Residents> FindResidents(ObjectStore& store, const std::string& root,
-                                const ReferenceMap& references) {
-  Residents residents;
-  for (const auto& [id, reference] : references) {
-    const Result<Versioned<ManifestRecord>> record = LoadRecord(store, id);
-    // Named before its record was there, or by mistake: nothing to keep.
-    if (!record.ok() && record.error().code == Code::kNotFound) continue;
-    if (!record.ok())
-      return Error(record.error()).Wrap("named by " + reference.holder);
-    if (record->value.root != root) continue;
-    (reference.firm ? residents.firm : residents.announced)
-        .emplace(id, reference);
-  }
-  return residents;
-}
-
-class RootPass {
+class Collection {
  public:
-  RootPass(ObjectStore& store, Clock& clock, const GcOptions& options,
-           Root root)
-      : store_(store),
-        clock_(clock),
-        options_(options),
-        root_(std::move(root)) {
-    report_.root = root_.id;
-    report_.state_before = report_.state_after = root_.state.state;
+  Collection(ObjectStore& store, Clock& clock, const GcOptions& options,
+             const std::vector<Root>& roots)
+      : store_(store), options_(options), mover_(store, roots) {
+    for (const Root& root : roots)
+      if (!root.Is(kRootActive))
+        passes_.emplace_back(store, clock, options, mover_, root);
   }
 
-  RootReport Run(Status& first_error);
+  // Errors of the survey: then no root has had its pass.
+  Status Run();
+  std::vector<RootPass>& passes() { return passes_; }
 
  private:
-  Status Retired();
-  Status Expired();
-  Status Swept();
-  // Moves all of `manifests` out of the root.
-  Status MoveAll(const ReferenceMap& manifests);
-  // True when a listing that began after the root expired found nothing.
-  Result<bool> IsAbandoned();
-  // False if it was stopped; the report then says by what.
-  Result<bool> DeleteContents();
-  Status Advance();
-  Result<ReferenceMap> List(int64_t now) const {
-    return ListReferences(store_, now, options_.lease_period);
-  }
+  Status LookAround();
+  // True if a root has expired by it.
+  bool MigrateRetired();
+  Status RecheckExpired(bool survey_is_old);
+  const Residents& Of(const RootPass& pass) { return survey_[pass.root().id]; }
 
   ObjectStore& store_;
-  Clock& clock_;
   const GcOptions& options_;
-  Root root_;
-  RootReport report_;
+  Mover mover_;
+  std::vector<RootPass> passes_;
+  Survey survey_;
+  int64_t begun_ = 0;  // the survey, by the store's clock
 };
 
-RootReport RootPass::Run(Status& first_error) {
-  Status done;
-  if (root_.Is(kRootRetired)) done = Retired();
-  if (root_.Is(kRootExpired)) done = Expired();
-  if (root_.Is(kRootDeleted)) done = Swept();
-  if (!done.ok()) {
-    report_.error = done.error().message;
-    if (first_error.ok())
-      first_error = Error(done.error()).Wrap("the root " + root_.id);
-  }
-  return report_;
-}
-
-// Another collector may have been faster: then this pass ends.
-Status RootPass::Advance() {
-  const Status advanced = AdvanceRoot(store_, clock_, root_);
-  if (!advanced.ok() && advanced.error().code == Code::kExists) {
-    report_.next_step = "another collector took it on";
-    return Ok();
-  }
-  RETURN_IF_ERROR(advanced);
-  ASSIGN_OR_RETURN(root_, LoadRoot(store_, root_.id));
-  report_.state_after = root_.state.state;
+Status Collection::LookAround() {
+  ASSIGN_OR_RETURN(begun_, StoreNow(store_));
+  std::vector<Root> roots;
+  for (const RootPass& pass : passes_) roots.push_back(pass.root());
+  ASSIGN_OR_RETURN(survey_, SurveyRoots(store_, roots,
+                                        {.now = begun_,
+                                         .lease_period = options_.lease_period,
+                                         .thread_count = options_.thread_count,
+                                         .dry_run = options_.dry_run}));
   return Ok();
 }
 
-Status RootPass::MoveAll(const ReferenceMap& manifests) {
-  for (const auto& [id, reference] : manifests) {
-    if (options_.dry_run) continue;
-    ASSIGN_OR_RETURN_AS(const MoveReport moved,
-                        MoveManifest(store_, id, root_,
-                                     {.thread_count = options_.thread_count}),
-                        "named by " + reference.holder);
-    report_.moved_manifests += moved.moved ? 1 : 0;
-    report_.copied_chunks += moved.copied_chunks;
-    report_.copied_bytes += moved.copied_bytes;
+bool Collection::MigrateRetired() {
+  bool has_expired = false;
+  for (RootPass& pass : passes_) {
+    if (!pass.Is(kRootRetired)) continue;
+    pass.Migrate(Of(pass), begun_);
+    has_expired = has_expired || pass.Is(kRootExpired);
   }
-  return Ok();
+  return has_expired;
 }
 
-Status RootPass::Retired() {
-  ASSIGN_OR_RETURN(const int64_t begun, StoreNow(store_));
-  if (!options_.dry_run) RETURN_IF_ERROR(ClearMovesTo(store_, root_.id));
-  ASSIGN_OR_RETURN(const ReferenceMap references, List(begun));
-  ASSIGN_OR_RETURN(const Residents residents,
-                   FindResidents(store_, root_.id, references));
-  report_.referenced_manifests =
-      residents.firm.size() + residents.announced.size();
-  RETURN_IF_ERROR(MoveAll(residents.firm));
-  RETURN_IF_ERROR(MoveAll(residents.announced));
-  const int64_t may_expire =
-      root_.since_unix_seconds + options_.min_retired.count();
-  if (report_.referenced_manifests > 0) {
-    report_.next_step = "expires when a pass finds no reference, not before " +
-                        FormatUtc(may_expire);
-    return Ok();
-  }
-  if (begun < may_expire) {
-    report_.next_step =
-        "expires by the first pass after " + FormatUtc(may_expire);
-    return Ok();
-  }
-  report_.next_step = "deleted after three lease periods";
-  return options_.dry_run ? Ok() : Advance();
-}
-
-Result<bool> RootPass::IsAbandoned() {
+// Until a survey that began when all of them had expired finds nothing that is
+// only announced.
+Status Collection::RecheckExpired(bool survey_is_old) {
   while (true) {
-    ASSIGN_OR_RETURN(const int64_t now, StoreNow(store_));
-    ASSIGN_OR_RETURN(const ReferenceMap references, List(now));
-    ASSIGN_OR_RETURN(const Residents residents,
-                     FindResidents(store_, root_.id, references));
-    report_.referenced_manifests += residents.firm.size();
-    if (options_.dry_run)
-      return residents.firm.empty() && residents.announced.empty();
-    for (const auto& [id, reference] : residents.firm)
-      RETURN_IF_ERROR(
-          RaiseAlarm(store_, clock_,
-                     {.root = root_.id,
-                      .manifest_id = id,
-                      .worker = options_.worker,
-                      .reader = "collector: named by " + reference.holder}));
-    RETURN_IF_ERROR(MoveAll(residents.firm));
-    if (!residents.firm.empty()) return false;
-    if (residents.announced.empty()) return true;
-    // Made good just before it would have been dropped: so once more.
-    ASSIGN_OR_RETURN(const uint64_t dropped,
-                     DropAnnouncements(store_, residents.announced));
-    report_.dropped_announcements += dropped;
+    if (survey_is_old) RETURN_IF_ERROR(LookAround());
+    survey_is_old = false;
+    for (RootPass& pass : passes_)
+      if (pass.Is(kRootExpired) && !pass.has_failed() && pass.Recheck(Of(pass)))
+        survey_is_old = true;
+    if (!survey_is_old) return Ok();
   }
 }
 
-Result<bool> RootPass::DeleteContents() {
-  RootDeletion deletion(store_, root_.id, root_.state.state,
-                        {.batch_size = options_.batch_size,
-                         .thread_count = options_.thread_count});
-  const Status emptied = deletion.EmptyRecords();
-  report_.emptied_records = deletion.counts().records;
-  const Status done = emptied.ok() ? deletion.DeleteObjects() : emptied;
-  report_.deleted_objects = deletion.counts().objects;
-  report_.deleted_bytes = deletion.counts().bytes;
-  if (!done.ok() && done.error().code == Code::kExists) {
-    report_.next_step = done.error().message;
-    return false;
-  }
-  RETURN_IF_ERROR(done);
-  return true;
+Status Collection::Run() {
+  if (passes_.empty()) return Ok();
+  RETURN_IF_ERROR(LookAround());
+  const bool has_expired = MigrateRetired();
+  RETURN_IF_ERROR(RecheckExpired(has_expired));
+  for (RootPass& pass : passes_)
+    if ((pass.Is(kRootExpired) || pass.Is(kRootDeleted)) && !pass.has_failed())
+      pass.Delete(Of(pass));
+  return Ok();
 }
 
-Status RootPass::Expired() {
-  ASSIGN_OR_RETURN(const bool abandoned, IsAbandoned());
-  if (!abandoned) {
-    report_.next_step = "a live reference was found: see the alarms";
-    return Ok();
+void PublishPopularOf(ObjectStore& store, const std::vector<Root>& roots,
+                      const GcOptions& options, GcReport& report) {
+  if (options.dry_run) return;
+  for (const Root& root : roots) {
+    if (!root.Is(kRootActive)) continue;
+    const Result<uint64_t> gained =
+        PublishPopular(store, root.id,
+                       {.manifests_min = options.popular_manifests,
+                        .variants = options.popular_variants,
+                        .thread_count = options.thread_count});
+    if (!gained.ok() && report.first_error.ok())
+      report.first_error =
+          Error(gained.error()).Wrap("the popular chunks of " + root.id);
+    if (gained.ok() && *gained > 0)
+      report.popular.push_back({root.id, *gained});
   }
-  ASSIGN_OR_RETURN(const int64_t now, StoreNow(store_));
-  const int64_t may_delete =
-      root_.since_unix_seconds +
-      kLeasePeriodsExpired * options_.lease_period.count();
-  if (now < may_delete) {
-    report_.next_step = "deleted after " + FormatUtc(may_delete);
-    return Ok();
-  }
-  report_.next_step = "deleted; its state stays";
-  if (options_.dry_run) return Ok();
-  ASSIGN_OR_RETURN(const bool is_empty, DeleteContents());
-  return is_empty ? Advance() : Ok();
-}
-
-Status RootPass::Swept() {
-  if (options_.dry_run) return Ok();
-  const Result<bool> is_empty = DeleteContents();
-  return is_empty.ok() ? Ok() : Status(is_empty.error());
 }
 
 }  // namespace
@@ -215,12 +111,14 @@ Status RootPass::Swept() {
 Result<GcReport> CollectGarbage(ObjectStore& store, Clock& clock,
                                 const GcOptions& options) {
   GcReport report;
-  ASSIGN_OR_RETURN(std::vector<Root> roots, LoadRoots(store));
-  for (Root& root : roots) {
-    if (root.Is(kRootActive)) continue;
-    RootPass pass(store, clock, options, std::move(root));
-    report.roots.push_back(pass.Run(report.first_error));
+  ASSIGN_OR_RETURN(const std::vector<Root> roots, LoadRoots(store));
+  Collection collection(store, clock, options, roots);
+  report.first_error = collection.Run();
+  for (const RootPass& pass : collection.passes()) {
+    report.roots.push_back(pass.report());
+    if (report.first_error.ok()) report.first_error = pass.error();
   }
+  PublishPopularOf(store, roots, options, report);
   ASSIGN_OR_RETURN(report.alarms, ListAlarms(store, /*all=*/false));
   if (!report.alarms.empty()) return report;
   const Result<uint64_t> dead =

@@ -23,6 +23,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -40,8 +41,15 @@ struct GcOptions {
   std::chrono::seconds lease_period = kLeasePeriod;
   // Deletions between two looks at the state and the breaker.
   size_t batch_size = 100;
-  size_t thread_count = 8;    // requests in flight; 1: by the caller's thread
-  bool dry_run = false;       // only say what would be done
+  size_t thread_count = 8;  // requests in flight; 1: by the caller's thread
+  uint64_t deletes_per_second = 0;  // at most; 0: as many as the store can
+  // Asked before each batch of deletions: true ends them in this pass.
+  std::function<bool()> must_stop;
+  bool dry_run = false;  // only say what would be done
+  // A chunk that so many manifests of an active root name is popular, and so
+  // many salts are used for it (gc/popularity.h). 0: none is.
+  uint64_t popular_manifests = 0;
+  uint32_t popular_variants = 16;
   std::string worker = "gc";  // names this collector in alarms; IsHolderName
 };
 
@@ -61,14 +69,21 @@ struct RootReport {
   std::string error;      // why the pass over this root ended early; or empty
 };
 
+struct PopularReport {
+  std::string root;    // an active one
+  uint64_t names = 0;  // that its list has gained
+};
+
 struct GcReport {
-  std::vector<RootReport> roots;   // none of the active ones
-  std::vector<ShownAlarm> alarms;  // not acknowledged: nothing is deleted
-  uint64_t dead_leases = 0;        // that were deleted, or would be
+  std::vector<RootReport> roots;       // none of the active ones
+  std::vector<PopularReport> popular;  // lists that have grown
+  std::vector<ShownAlarm> alarms;      // not acknowledged: nothing is deleted
+  uint64_t dead_leases = 0;            // that were deleted, or would be
   Status first_error;
 };
 
-// One pass over all roots that are not active. An error of one root does not
+// One pass over all roots that are not active; then the active ones' popular
+// chunks are published. An error of one root does not
 // keep the others from their pass. Errors of the store if not even the roots
 // can be listed.
 Result<GcReport> CollectGarbage(ObjectStore& store, Clock& clock,

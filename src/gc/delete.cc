@@ -1,21 +1,39 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "gc/delete.h"
 
+#include <algorithm>
+#include <atomic>
 #include <utility>
 
 #include "base/parallel.h"
-#include "gc/each_key.h"
 #include "origin/alarm.h"
 #include "origin/document.h"
 #include "origin/root_state.h"
 
 namespace morsel {
 
-RootDeletion::RootDeletion(ObjectStore& store, std::string root,
-                           std::string_view state, const DeleteOptions& options)
-    : store_(store), root_(std::move(root)), state_(state), options_(options) {}
+namespace {
+
+DeleteOptions WithSmallBatches(DeleteOptions options) {
+  if (options.per_second > 0)
+    options.batch_size =
+        std::min<size_t>(options.batch_size, options.per_second);
+  return options;
+}
+
+}  // namespace
+
+RootDeletion::RootDeletion(ObjectStore& store, Clock& clock, std::string root,
+                           std::string_view state, DeleteOptions options)
+    : store_(store),
+      paced_(store, clock, {.calls_per_second = options.per_second}),
+      root_(std::move(root)),
+      state_(state),
+      options_(WithSmallBatches(std::move(options))) {}
 
 Status RootDeletion::MayGoOn() {
+  if (options_.must_stop && options_.must_stop())
+    return MakeError(Code::kExists, "stopped; the next pass goes on");
   ASSIGN_OR_RETURN(const Root root, LoadRoot(store_, root_));
   if (!root.Is(state_))
     return MakeError(Code::kExists, "another collector took it on");
@@ -28,43 +46,55 @@ Status RootDeletion::MayGoOn() {
                        "resume` when their cause is mended");
 }
 
-Status RootDeletion::EmptyRecord(const std::string& key) {
-  return RetryWhileChanged(key, [&]() -> Status {
+Result<bool> RootDeletion::EmptyRecord(const std::string& key) {
+  bool was_emptied = false;
+  RETURN_IF_ERROR(RetryWhileChanged(key, [&]() -> Status {
     ASSIGN_OR_RETURN(Document document, ReadDocument(store_, key));
     if (document.json.StringOr("root", "") != root_) return Ok();
-    RETURN_IF_ERROR(MayGoOn());
     document.json["root"] = Json();
     document.json["next_root"] = Json();
     document.json["wrapped_keys"] = Json(Json::Object());
-    RETURN_IF_ERROR(ReplaceDocument(store_, key, std::move(document.json),
+    RETURN_IF_ERROR(ReplaceDocument(paced_, key, std::move(document.json),
                                     document.info.version));
-    ++counts_.records;
+    was_emptied = true;
+    return Ok();
+  }));
+  return was_emptied;
+}
+
+Status RootDeletion::EmptyRecords(const std::vector<std::string>& ids) {
+  std::atomic<uint64_t> emptied{0};
+  const Status done = InBatches(ids.size(), [&](size_t i) -> Status {
+    ASSIGN_OR_RETURN(const bool was_emptied, EmptyRecord(RecordKey(ids[i])));
+    emptied += was_emptied ? 1 : 0;
     return Ok();
   });
+  counts_.records += emptied;
+  return done;
 }
 
-Status RootDeletion::EmptyRecords() {
-  return ForEachKey(store_, "manifests/", [&](const ObjectPage::Row& row) {
-    return EmptyRecord(row.key);
-  });
-}
-
-Status RootDeletion::DeleteBatch(const std::vector<Doomed>& batch) {
-  RETURN_IF_ERROR(MayGoOn());
-  if (options_.thread_count <= 1) {
-    for (const Doomed& object : batch)
-      RETURN_IF_ERROR(store_.Delete(object.key));
-  } else {
-    JobPool pool(options_.thread_count, batch.size());
-    for (const Doomed& object : batch) {
-      const Status submitted =
-          pool.Submit([&] { return store_.Delete(object.key); });
-      if (!submitted.ok()) break;
+Status RootDeletion::InBatches(size_t count,
+                               const std::function<Status(size_t)>& act) {
+  for (size_t begin = 0; begin < count; begin += options_.batch_size) {
+    const size_t end = std::min(count, begin + options_.batch_size);
+    RETURN_IF_ERROR(MayGoOn());
+    if (options_.thread_count <= 1) {
+      for (size_t i = begin; i < end; ++i) RETURN_IF_ERROR(act(i));
+      continue;
     }
+    JobPool pool(options_.thread_count, options_.batch_size);
+    for (size_t i = begin; i < end; ++i)
+      if (!pool.Submit([&act, i] { return act(i); }).ok()) break;
     RETURN_IF_ERROR(pool.Finish());
   }
-  counts_.objects += batch.size();
-  for (const Doomed& object : batch) counts_.bytes += object.size_bytes;
+  return Ok();
+}
+
+Status RootDeletion::DeleteAll(const std::vector<Doomed>& objects) {
+  RETURN_IF_ERROR(InBatches(
+      objects.size(), [&](size_t i) { return paced_.Delete(objects[i].key); }));
+  counts_.objects += objects.size();
+  for (const Doomed& object : objects) counts_.bytes += object.size_bytes;
   return Ok();
 }
 
@@ -76,7 +106,7 @@ Status RootDeletion::DeleteBelow(const std::string& prefix) {
     std::vector<Doomed> batch;
     for (const ObjectPage::Row& row : page.rows)
       if (row.key != state_key) batch.push_back({row.key, row.info.size_bytes});
-    if (!batch.empty()) RETURN_IF_ERROR(DeleteBatch(batch));
+    RETURN_IF_ERROR(DeleteAll(batch));
     if (!page.more || page.rows.empty()) return Ok();
     after = page.rows.back().key;
   }

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "gc/each_key.h"
 
+#include "base/parallel.h"
+
 namespace morsel {
 
 Status ForEachKey(ObjectStore& store, const std::string& prefix,
-                  const std::function<Status(const ObjectPage::Row&)>& visit) {
+                  const KeyVisitor& visit) {
   constexpr size_t kPageRows = 1000;
   for (std::string after;;) {
     ASSIGN_OR_RETURN(const ObjectPage page,
@@ -13,6 +15,18 @@ Status ForEachKey(ObjectStore& store, const std::string& prefix,
     if (!page.more || page.rows.empty()) return Ok();
     after = page.rows.back().key;
   }
+}
+
+Status ForEachKeyAtOnce(ObjectStore& store, const std::string& prefix,
+                        size_t thread_count, const KeyVisitor& visit) {
+  if (thread_count <= 1) return ForEachKey(store, prefix, visit);
+  JobPool pool(thread_count, thread_count);
+  const Status listed =
+      ForEachKey(store, prefix, [&](const ObjectPage::Row& row) {
+        return pool.Submit([&visit, row] { return visit(row); });
+      });
+  const Status visited = pool.Finish();
+  return listed.ok() ? visited : listed;
 }
 
 }  // namespace morsel

@@ -7,8 +7,6 @@
 
 #include "base/parallel.h"
 #include "crypto/hash.h"
-#include "gc/each_key.h"
-#include "manifest/manifest.h"
 #include "origin/chunk_object.h"
 #include "origin/document.h"
 #include "origin/record_store.h"
@@ -17,14 +15,15 @@ namespace morsel {
 namespace {
 
 constexpr uint64_t kMaxManifestBytes = 64 * kMiB;
+// What a target is listed for: a rotation copies many manifests into it.
+constexpr size_t kListedFor = 100'000;
 
 using Record = Versioned<ManifestRecord>;
 
 // Of the active roots like `source`, the one that the manifest's id prefers
 // (rendezvous hashing): two movers choose alike.
-std::optional<std::string> ChooseTarget(const std::vector<Root>& roots,
-                                        const Root& source,
-                                        const std::string& id) {
+std::optional<std::string> Prefer(const std::vector<Root>& roots,
+                                  const Root& source, const std::string& id) {
   std::optional<std::string> best;
   Digest best_weight{};
   for (const Root& root : roots) {
@@ -38,28 +37,20 @@ std::optional<std::string> ChooseTarget(const std::vector<Root>& roots,
   return best;
 }
 
-// Writes where the manifest will go, unless that stands there already. Nothing
-// if the manifest is not in `source`. kExists: the record was changed.
-Result<std::optional<Record>> Announce(ObjectStore& store,
-                                       const std::string& id,
-                                       const Root& source) {
-  ASSIGN_OR_RETURN(Record record, LoadRecord(store, id));
-  if (record.value.root != source.id) return std::optional<Record>();
-  ASSIGN_OR_RETURN(const std::vector<Root> roots, LoadRoots(store));
-  const std::optional<std::string> target = ChooseTarget(roots, source, id);
-  if (!target)
-    return MakeError(Code::kInvalid,
-                     "there is no active root to which the manifests of " +
-                         source.id +
-                         " could move: make one by `morsel roots new`");
-  if (record.value.next_root == *target) return std::optional(record);
-  record.value.next_root = *target;
+// Writes where the manifest will go, unless that stands there already. kExists:
+// the record was changed.
+Result<Record> Announce(ObjectStore& store, Record record,
+                        const std::string& target) {
+  if (record.value.next_root == target) return record;
+  const std::string id = record.value.id;
+  const std::string source = record.value.root;
+  record.value.next_root = target;
   RETURN_IF_ERROR(ReplaceDocument(store, RecordKey(id),
                                   EncodeRecord(record.value), record.version));
   ASSIGN_OR_RETURN(Record announced, LoadRecord(store, id));
-  if (announced.value.root != source.id || announced.value.next_root != *target)
+  if (announced.value.root != source || announced.value.next_root != target)
     return MakeError(Code::kExists, "announced anew");
-  return std::optional(std::move(announced));
+  return announced;
 }
 
 Result<Manifest> LoadManifest(ObjectStore& store, const std::string& root,
@@ -75,128 +66,173 @@ Result<Manifest> LoadManifest(ObjectStore& store, const std::string& root,
   return manifest;
 }
 
-// True if it was not there.
-Result<bool> CopyOnce(ObjectStore& store, const std::string& source,
-                      const std::string& target) {
-  const Result<ObjectInfo> there = store.Head(target);
-  if (there.ok()) return false;
-  if (there.error().code != Code::kNotFound) return there.error();
-  RETURN_IF_ERROR(store.Copy(source, target));
-  return true;
-}
-
-// Counts of one move, added to by several threads.
-struct Copied {
-  std::atomic<uint64_t> chunks{0};
-  std::atomic<uint64_t> bytes{0};
-};
-
-Status CopyChunk(ObjectStore& store, const std::string& source,
-                 const std::string& target, const ManifestChunk& chunk,
-                 Copied& copied) {
-  ASSIGN_OR_RETURN(const bool was_absent,
-                   CopyOnce(store, ChunkKey(source, chunk.name),
-                            ChunkKey(target, chunk.name)));
-  if (was_absent) {
-    ++copied.chunks;
-    copied.bytes += chunk.stored_length;
-  }
-  return Ok();
-}
-
-Status CopyChunks(ObjectStore& store, const std::string& source,
-                  const std::string& target, const Manifest& manifest,
-                  size_t thread_count, Copied& copied) {
-  if (thread_count <= 1) {
-    for (size_t i = 0; i < manifest.chunk_count(); ++i)
-      RETURN_IF_ERROR(
-          CopyChunk(store, source, target, manifest.ChunkAt(i), copied));
-    return Ok();
-  }
-  JobPool pool(thread_count, thread_count);
-  for (size_t i = 0; i < manifest.chunk_count(); ++i) {
-    const Status submitted = pool.Submit([&, chunk = manifest.ChunkAt(i)] {
-      return CopyChunk(store, source, target, chunk, copied);
-    });
-    if (!submitted.ok()) break;
-  }
-  return pool.Finish();
-}
-
-Status CopyAll(ObjectStore& store, const std::string& id,
-               const std::string& source, const std::string& target,
-               const MoveOptions& options, Copied& copied) {
-  ASSIGN_OR_RETURN(const Manifest manifest, LoadManifest(store, source, id));
-  RETURN_IF_ERROR(CopyChunks(store, source, target, manifest,
-                             options.thread_count, copied));
-  const Result<bool> done =
-      CopyOnce(store, ManifestKey(source, id), ManifestKey(target, id));
-  return done.ok() ? Ok() : Status(done.error());
-}
-
 // Something that the record promises is not there, unless another mover was
 // faster and the root that it left is being deleted.
-Result<MoveReport> ExplainLoss(ObjectStore& store, const std::string& id,
-                               const Root& source, Error error) {
+Status ExplainLoss(ObjectStore& store, const std::string& id,
+                   const Root& source, Error error) {
   ASSIGN_OR_RETURN(const Record now, LoadRecord(store, id));
-  if (now.value.root != source.id) return MoveReport{};
+  if (now.value.root != source.id) return Ok();
   error.code = Code::kCorrupt;
   return std::move(error).Wrap("the manifest " + id + " in the root " +
                                source.id + " is not whole");
 }
 
-// One try; kExists: the record was changed, try again.
-Result<MoveReport> MoveOnce(ObjectStore& store, const std::string& id,
-                            const Root& source, const MoveOptions& options) {
-  ASSIGN_OR_RETURN(std::optional<Record> record, Announce(store, id, source));
-  if (!record) return MoveReport{};
-  MoveReport report;
-  report.target = record->value.next_root;
-  ASSIGN_OR_RETURN(const Root target, LoadRoot(store, report.target));
-  if (!target.Is(kRootActive))
-    return MakeError(Code::kExists, "the target has retired");
-  Copied copied;
-  Status done = CopyAll(store, id, source.id, report.target, options, copied);
-  if (!done.ok() && done.error().code == Code::kNotFound)
-    return ExplainLoss(store, id, source, std::move(done).error());
-  RETURN_IF_ERROR(done);
-  record->value.root = std::exchange(record->value.next_root, "");
-  RETURN_IF_ERROR(ReplaceDocument(
-      store, RecordKey(id), EncodeRecord(record->value), record->version));
-  report.moved = true;
-  report.copied_chunks = copied.chunks;
-  report.copied_bytes = copied.bytes;
-  return report;
+// Copies what one manifest names; by several threads.
+class ChunkCopier {
+ public:
+  ChunkCopier(ObjectStore& store, const std::string& source,
+              const std::string& target, const KnownChunks& listed,
+              NameCache& present)
+      : store_(store),
+        source_(source),
+        target_(target),
+        listed_(listed),
+        present_(present) {}
+
+  Status Copy(const ManifestChunk& chunk) {
+    if (present_.Contains(chunk.name)) return Ok();
+    ASSIGN_OR_RETURN(const bool is_there, IsThere(chunk.name));
+    if (!is_there) {
+      RETURN_IF_ERROR(store_.Copy(ChunkKey(source_, chunk.name),
+                                  ChunkKey(target_, chunk.name)));
+      ++chunks_;
+      bytes_ += chunk.stored_length;
+    }
+    present_.Add(chunk.name);
+    return Ok();
+  }
+  uint64_t chunks() const { return chunks_; }
+  uint64_t bytes() const { return bytes_; }
+
+ private:
+  // Nothing is deleted in an active root, so what was listed stays. What was
+  // not, another mover may have copied since: then it is copied once more.
+  Result<bool> IsThere(const ChunkName& name) {
+    const KnownChunks::Answer answer = listed_.Look(name);
+    if (answer != KnownChunks::Answer::kUnknown)
+      return answer == KnownChunks::Answer::kPresent;
+    const Result<ObjectInfo> info = store_.Head(ChunkKey(target_, name));
+    if (info.ok()) return true;
+    if (info.error().code == Code::kNotFound) return false;
+    return info.error();
+  }
+
+  ObjectStore& store_;
+  const std::string& source_;
+  const std::string& target_;
+  const KnownChunks& listed_;
+  NameCache& present_;
+  std::atomic<uint64_t> chunks_{0};
+  std::atomic<uint64_t> bytes_{0};
+};
+
+Status CopyChunks(ChunkCopier& copier, const Manifest& manifest,
+                  size_t thread_count) {
+  if (thread_count <= 1) {
+    for (size_t i = 0; i < manifest.chunk_count(); ++i)
+      RETURN_IF_ERROR(copier.Copy(manifest.ChunkAt(i)));
+    return Ok();
+  }
+  JobPool pool(thread_count, thread_count);
+  for (size_t i = 0; i < manifest.chunk_count(); ++i) {
+    const Status submitted = pool.Submit(
+        [&, chunk = manifest.ChunkAt(i)] { return copier.Copy(chunk); });
+    if (!submitted.ok()) break;
+  }
+  return pool.Finish();
 }
 
 }  // namespace
 
-Result<MoveReport> MoveManifest(ObjectStore& store, const std::string& id,
-                                const Root& source,
-                                const MoveOptions& options) {
-  MoveReport report;
-  RETURN_IF_ERROR(
-      RetryWhileChanged("the record of the manifest " + id, [&]() -> Status {
-        ASSIGN_OR_RETURN(MoveReport once, MoveOnce(store, id, source, options));
-        // Chunks that an earlier try copied are there now.
-        once.copied_chunks += report.copied_chunks;
-        once.copied_bytes += report.copied_bytes;
-        report = std::move(once);
-        return Ok();
-      }));
-  return report;
+Result<std::string> Mover::ChooseTarget(const std::string& id,
+                                        const Root& source) {
+  const MutexLock lock(mutex_);
+  std::optional<std::string> target = Prefer(roots_, source, id);
+  if (target) return *std::move(target);
+  return MakeError(Code::kInvalid,
+                   "there is no active root to which the manifests of " +
+                       source.id +
+                       " could move: make one by `morsel roots new`");
 }
 
-Status ClearMovesTo(ObjectStore& store, const std::string& root) {
-  return ForEachKey(store, "manifests/", [&](const ObjectPage::Row& row) {
-    return RetryWhileChanged(row.key, [&]() -> Status {
-      ASSIGN_OR_RETURN(Document document, ReadDocument(store, row.key));
-      if (document.json.StringOr("next_root", "") != root) return Ok();
-      document.json["next_root"] = Json();
-      return ReplaceDocument(store, row.key, std::move(document.json),
-                             document.info.version);
-    });
-  });
+Status Mover::ReadRootsAgain() {
+  ASSIGN_OR_RETURN(std::vector<Root> roots, LoadRoots(store_));
+  const MutexLock lock(mutex_);
+  roots_ = std::move(roots);
+  return Ok();
+}
+
+Result<Mover::Target*> Mover::KnownOf(const std::string& root) {
+  {
+    const MutexLock lock(mutex_);
+    const auto known = targets_.find(root);
+    if (known != targets_.end()) return known->second.get();
+  }
+  ASSIGN_OR_RETURN(KnownChunks listed,
+                   KnownChunks::Load(store_, root, kListedFor));
+  auto target = std::make_unique<Target>(std::move(listed));
+  const MutexLock lock(mutex_);
+  return targets_.try_emplace(root, std::move(target)).first->second.get();
+}
+
+Status Mover::Prepare(const Root& source) {
+  std::vector<std::string> targets;
+  {
+    const MutexLock lock(mutex_);
+    for (const Root& root : roots_)
+      if (root.Is(kRootActive) && root.IsLike(source))
+        targets.push_back(root.id);
+  }
+  for (const std::string& root : targets) {
+    ASSIGN_OR_RETURN(Target* const target, KnownOf(root));
+    CHECK(target != nullptr);
+  }
+  return Ok();
+}
+
+Status Mover::CopyAll(const std::string& id, const std::string& source,
+                      size_t thread_count, MoveReport& report) {
+  ASSIGN_OR_RETURN(const Manifest manifest, LoadManifest(store_, source, id));
+  ASSIGN_OR_RETURN(Target* const target, KnownOf(report.target));
+  ChunkCopier copier(store_, source, report.target, target->listed,
+                     target->present);
+  const Status copied = CopyChunks(copier, manifest, thread_count);
+  report.copied_chunks += copier.chunks();
+  report.copied_bytes += copier.bytes();
+  RETURN_IF_ERROR(copied);
+  return store_.Copy(ManifestKey(source, id), ManifestKey(report.target, id));
+}
+
+// One try; kExists: the record was changed, or the target has retired.
+Status Mover::MoveOnce(const std::string& id, const Root& source,
+                       size_t thread_count, MoveReport& report) {
+  ASSIGN_OR_RETURN(Record record, LoadRecord(store_, id));
+  if (record.value.root != source.id) return Ok();
+  ASSIGN_OR_RETURN(report.target, ChooseTarget(id, source));
+  ASSIGN_OR_RETURN(record, Announce(store_, std::move(record), report.target));
+  ASSIGN_OR_RETURN(const Root target, LoadRoot(store_, report.target));
+  if (!target.Is(kRootActive)) {
+    RETURN_IF_ERROR(ReadRootsAgain());
+    return MakeError(Code::kExists, "the target has retired");
+  }
+  const Status done = CopyAll(id, source.id, thread_count, report);
+  if (!done.ok() && done.error().code == Code::kNotFound)
+    return ExplainLoss(store_, id, source, done.error());
+  RETURN_IF_ERROR(done);
+  record.value.root = std::exchange(record.value.next_root, "");
+  RETURN_IF_ERROR(ReplaceDocument(store_, RecordKey(id),
+                                  EncodeRecord(record.value), record.version));
+  report.moved = true;
+  return Ok();
+}
+
+Result<MoveReport> Mover::Move(const std::string& id, const Root& source,
+                               size_t thread_count) {
+  MoveReport report;
+  RETURN_IF_ERROR(RetryWhileChanged("the record of the manifest " + id, [&] {
+    return MoveOnce(id, source, thread_count, report);
+  }));
+  return report;
 }
 
 }  // namespace morsel

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/json.h"
+#include "base/mutex.h"
 #include "gc/each_key.h"
 #include "origin/document.h"
 #include "origin/records.h"
@@ -44,29 +45,39 @@ Result<std::vector<NamedManifests>> NamedBy(const Json& json) {
   return named;
 }
 
-void Note(ReferenceMap& references, const std::string& id,
-          const std::string& holder, bool firm) {
-  if (id.empty()) return;
-  References& entry = references[id];
-  if (entry.holder.empty() || (firm && !entry.firm)) entry.holder = holder;
-  entry.firm = entry.firm || firm;
-}
+// Filled by several threads.
+class Notes {
+ public:
+  void Add(const std::string& id, const std::string& holder, bool firm)
+      EXCLUDES(mutex_) {
+    if (id.empty()) return;
+    const MutexLock lock(mutex_);
+    References& entry = references_[id];
+    if (entry.holder.empty() || (firm && !entry.firm)) entry.holder = holder;
+    entry.firm = entry.firm || firm;
+  }
+  ReferenceMap Take() EXCLUDES(mutex_) {
+    const MutexLock lock(mutex_);
+    return std::move(references_);
+  }
 
-Status ListNamed(ObjectStore& store, const char* folder,
-                 ReferenceMap& references) {
-  return ForEachKey(store, folder, [&](const ObjectPage::Row& row) -> Status {
-    const Result<Document> document = ReadDocument(store, row.key);
-    if (!document.ok() && document.error().code == Code::kNotFound) return Ok();
-    if (!document.ok()) return document.error();
-    ASSIGN_OR_RETURN_AS(const std::vector<NamedManifests> named,
-                        NamedBy(document->json),
-                        "the origin's " + row.key + " is damaged");
-    for (const NamedManifests& manifests : named) {
-      Note(references, manifests.current, row.key, /*firm=*/true);
-      Note(references, manifests.next, row.key, /*firm=*/false);
-    }
-    return Ok();
-  });
+ private:
+  Mutex mutex_;
+  ReferenceMap references_ GUARDED_BY(mutex_);
+};
+
+Status NoteNamed(ObjectStore& store, const std::string& key, Notes& notes) {
+  const Result<Document> document = ReadDocument(store, key);
+  if (!document.ok() && document.error().code == Code::kNotFound) return Ok();
+  if (!document.ok()) return document.error();
+  ASSIGN_OR_RETURN_AS(const std::vector<NamedManifests> named,
+                      NamedBy(document->json),
+                      "the origin's " + key + " is damaged");
+  for (const NamedManifests& manifests : named) {
+    notes.Add(manifests.current, key, /*firm=*/true);
+    notes.Add(manifests.next, key, /*firm=*/false);
+  }
+  return Ok();
 }
 
 // "leases/<id>/<worker>.json": the id; empty if it is no such key.
@@ -77,11 +88,11 @@ std::string IdInKey(const std::string& key, std::string_view folder) {
   return IsManifestId(id) ? id : "";
 }
 
-Status ListHeld(ObjectStore& store, const char* folder, int64_t oldest,
-                ReferenceMap& references) {
+Status NoteHeld(ObjectStore& store, const char* folder, int64_t oldest,
+                Notes& notes) {
   return ForEachKey(store, folder, [&](const ObjectPage::Row& row) -> Status {
-    if (row.info.modified_unix_seconds < oldest) return Ok();
-    Note(references, IdInKey(row.key, folder), row.key, /*firm=*/true);
+    if (row.info.modified_unix_seconds >= oldest)
+      notes.Add(IdInKey(row.key, folder), row.key, /*firm=*/true);
     return Ok();
   });
 }
@@ -108,14 +119,18 @@ Result<bool> DropIn(ObjectStore& store, const std::string& key,
 }  // namespace
 
 Result<ReferenceMap> ListReferences(ObjectStore& store, int64_t now,
-                                    std::chrono::seconds lease_period) {
-  ReferenceMap references;
+                                    std::chrono::seconds lease_period,
+                                    size_t thread_count) {
+  Notes notes;
   for (const char* folder : kNamedFolders)
-    RETURN_IF_ERROR(ListNamed(store, folder, references));
+    RETURN_IF_ERROR(ForEachKeyAtOnce(store, folder, thread_count,
+                                     [&](const ObjectPage::Row& row) {
+                                       return NoteNamed(store, row.key, notes);
+                                     }));
   RETURN_IF_ERROR(
-      ListHeld(store, "leases/", now - lease_period.count(), references));
-  RETURN_IF_ERROR(ListHeld(store, "pins/", 0, references));
-  return references;
+      NoteHeld(store, "leases/", now - lease_period.count(), notes));
+  RETURN_IF_ERROR(NoteHeld(store, "pins/", 0, notes));
+  return notes.Take();
 }
 
 Result<uint64_t> DropAnnouncements(ObjectStore& store,

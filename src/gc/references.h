@@ -29,9 +29,10 @@ struct References {
 using ReferenceMap = std::map<std::string, References>;  // by manifest id
 
 // `now` is the store's time: a lease that was last written more than
-// `lease_period` before it is dead.
+// `lease_period` before it is dead. `thread_count`: requests in flight.
 Result<ReferenceMap> ListReferences(ObjectStore& store, int64_t now,
-                                    std::chrono::seconds lease_period);
+                                    std::chrono::seconds lease_period,
+                                    size_t thread_count = 1);
 
 // Takes back each announcement (`next`) of one of `manifests`, by
 // compare-and-swap: who made it and sleeps finds it changed. The count.
