@@ -4,6 +4,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <functional>
+#include <utility>
+
+#include "base/mutex.h"
 #include "gc/check.h"
 #include "gc/each_key.h"
 #include "gc/references.h"
@@ -11,9 +16,8 @@
 #include "origin/record_store.h"
 #include "origin/root_state.h"
 #include "origin/test_image.h"
-#include "store/fault_store.h"
-#include "store/memory_store.h"
-#include "store/stats_store.h"
+#include "store/conformance.h"
+#include "store/filter_store.h"
 
 namespace morsel {
 namespace {
@@ -31,13 +35,61 @@ class StoreClock final : public Clock {
   int64_t now = 1'000'000;
 };
 
-class CollectorTest : public ::testing::Test {
+// A store whose objects were modified when the test's clock says so: the real
+// ones cannot wait for a day.
+class ClockStore final : public FilterStore {
+ public:
+  ClockStore(ObjectStore& next, Clock& clock)
+      : FilterStore(next), clock_(clock) {}
+
+  Result<ObjectData> Get(std::string_view key, uint64_t offset,
+                         uint64_t limit_bytes) override {
+    auto data = FilterStore::Get(key, offset, limit_bytes);
+    if (data.ok()) SetTime(key, data->info);
+    return data;
+  }
+  Result<ObjectInfo> Head(std::string_view key) override {
+    auto info = FilterStore::Head(key);
+    if (info.ok()) SetTime(key, *info);
+    return info;
+  }
+  Result<ObjectPage> List(std::string_view prefix, std::string_view after,
+                          size_t limit) override {
+    auto page = FilterStore::List(prefix, after, limit);
+    if (page.ok())
+      for (ObjectPage::Row& row : page->rows) SetTime(row.key, row.info);
+    return page;
+  }
+
+ private:
+  Status After(const StoreCall& call, const Status& answer) override {
+    const bool wrote =
+        call.op == StoreOp::kPut || call.op == StoreOp::kPutIfAbsent ||
+        call.op == StoreOp::kReplace || call.op == StoreOp::kCopy;
+    const MutexLock lock(mutex_);
+    if (answer.ok() && wrote)
+      times_[std::string(call.key)] = clock_.UnixSeconds();
+    return answer;
+  }
+  void SetTime(std::string_view key, ObjectInfo& info) {
+    const MutexLock lock(mutex_);
+    const auto found = times_.find(std::string(key));
+    if (found != times_.end()) info.modified_unix_seconds = found->second;
+  }
+
+  Clock& clock_;
+  Mutex mutex_;
+  std::map<std::string, int64_t> times_ GUARDED_BY(mutex_);
+};
+
+class CollectorTest : public ::testing::TestWithParam<ConformanceProvider> {
  protected:
   CollectorTest()
-      : store_(clock_),
+      : real_(GetParam().make(folder_.path() + "/store")),
+        store_(*real_, clock_),
         origin_(store_, clock_),
         keys_(MakeTestKeys(folder_, "key")) {
-    options_.thread_count = 1;
+    options_.thread_count = 4;
   }
 
   std::string Publish(const std::string& name, uint8_t seed) {
@@ -98,13 +150,14 @@ class CollectorTest : public ::testing::Test {
 
   TestFolder folder_;
   StoreClock clock_;
-  MemoryStore store_;
+  const std::unique_ptr<ObjectStore> real_;
+  ClockStore store_;
   Origin origin_;
   std::unique_ptr<KeyService> keys_;
   GcOptions options_;
 };
 
-TEST_F(CollectorTest, ARootWithNothingReferencedIsDeletedButItsState) {
+TEST_P(CollectorTest, ARootWithNothingReferencedIsDeletedButItsState) {
   const std::string id = Publish("a", 1);
   const std::string old = Rotate();
   ASSERT_TRUE(origin_.RemovePointer(*ImageName::Parse("a")).ok());
@@ -114,7 +167,7 @@ TEST_F(CollectorTest, ARootWithNothingReferencedIsDeletedButItsState) {
   EXPECT_THAT(Problems(), IsEmpty());
 }
 
-TEST_F(CollectorTest, AnImageMovesWithAllItsChunksAndStaysReadable) {
+TEST_P(CollectorTest, AnImageMovesWithAllItsChunksAndStaysReadable) {
   const std::string id = Publish("a", 1);
   const std::string old = Rotate();
   const RootReport report = Collect(old);
@@ -130,7 +183,7 @@ TEST_F(CollectorTest, AnImageMovesWithAllItsChunksAndStaysReadable) {
   EXPECT_THAT(Problems(), IsEmpty());
 }
 
-TEST_F(CollectorTest, AChunkOfTwoImagesIsCopiedOnce) {
+TEST_P(CollectorTest, AChunkOfTwoImagesIsCopiedOnce) {
   Publish("a", 1);
   Publish("b", 1);
   const std::string old = Rotate();
@@ -139,7 +192,7 @@ TEST_F(CollectorTest, AChunkOfTwoImagesIsCopiedOnce) {
   EXPECT_EQ(report.copied_chunks, 3u);
 }
 
-TEST_F(CollectorTest, ARootStaysRetiredForItsTime) {
+TEST_P(CollectorTest, ARootStaysRetiredForItsTime) {
   Publish("a", 1);
   const std::string root = Rotate();
   Collect(root);
@@ -149,7 +202,7 @@ TEST_F(CollectorTest, ARootStaysRetiredForItsTime) {
   EXPECT_EQ(Collect(root).state_after, kRootExpired);
 }
 
-TEST_F(CollectorTest, AnAttachedDeviceKeepsItsImageThoughItsTagMovedOn) {
+TEST_P(CollectorTest, AnAttachedDeviceKeepsItsImageThoughItsTagMovedOn) {
   const std::string id = Publish("a", 1);
   ASSERT_TRUE(RenewLease(store_, clock_, id, "w1", "test").ok());
   Publish("a", 2);
@@ -161,7 +214,7 @@ TEST_F(CollectorTest, AnAttachedDeviceKeepsItsImageThoughItsTagMovedOn) {
   EXPECT_EQ(renewed->record.root, RootOf(id));
 }
 
-TEST_F(CollectorTest, APinKeepsAndADeadLeaseDoesNot) {
+TEST_P(CollectorTest, APinKeepsAndADeadLeaseDoesNot) {
   const std::string pinned = Publish("a", 1);
   ASSERT_TRUE(PinManifest(store_, pinned, "registry").ok());
   const std::string leased = Publish("b", 2);
@@ -176,7 +229,7 @@ TEST_F(CollectorTest, APinKeepsAndADeadLeaseDoesNot) {
   EXPECT_THAT(Problems(), IsEmpty());
 }
 
-TEST_F(CollectorTest, ALeaseThatIsDeadForADayIsDeletedAndALiveOneNot) {
+TEST_P(CollectorTest, ALeaseThatIsDeadForADayIsDeletedAndALiveOneNot) {
   const std::string id = Publish("a", 1);
   ASSERT_TRUE(RenewLease(store_, clock_, id, "w1", "test").ok());
   Pass(std::chrono::hours(23));
@@ -192,6 +245,15 @@ TEST_F(CollectorTest, ALeaseThatIsDeadForADayIsDeletedAndALiveOneNot) {
   EXPECT_TRUE(store_.Head(LeaseKey(id, "w2")).ok());
 }
 
+std::string NameOfStore(
+    const testing::TestParamInfo<ConformanceProvider>& provider) {
+  return provider.param.name;
+}
+
+INSTANTIATE_TEST_SUITE_P(Stores, CollectorTest,
+                         testing::ValuesIn(ConformanceProviders()),
+                         NameOfStore);
+
 // What a broken migration would do: the root expires with an image in it.
 class LeftBehindTest : public CollectorTest {
  protected:
@@ -200,7 +262,11 @@ class LeftBehindTest : public CollectorTest {
   }
 };
 
-TEST_F(LeftBehindTest, AReaderOfAnExpiredRootRaisesAnAlarmAndReadsOn) {
+INSTANTIATE_TEST_SUITE_P(Stores, LeftBehindTest,
+                         testing::ValuesIn(ConformanceProviders()),
+                         NameOfStore);
+
+TEST_P(LeftBehindTest, AReaderOfAnExpiredRootRaisesAnAlarmAndReadsOn) {
   const std::string id = Publish("a", 1);
   const std::string old = Rotate();
   Expire(old);
@@ -213,7 +279,7 @@ TEST_F(LeftBehindTest, AReaderOfAnExpiredRootRaisesAnAlarmAndReadsOn) {
   EXPECT_EQ(alarms->front().alarm.reader, "a device");
 }
 
-TEST_F(LeftBehindTest, TheCollectorFindsItMovesItAndDeletesNothing) {
+TEST_P(LeftBehindTest, TheCollectorFindsItMovesItAndDeletesNothing) {
   const std::string id = Publish("a", 1);
   Publish("b", 2);
   ASSERT_TRUE(origin_.RemovePointer(*ImageName::Parse("b")).ok());
@@ -233,7 +299,88 @@ TEST_F(LeftBehindTest, TheCollectorFindsItMovesItAndDeletesNothing) {
   EXPECT_THAT(Problems(), IsEmpty());
 }
 
-TEST_F(LeftBehindTest, AnAlarmThatIsRaisedAgainIsNotAcknowledgedByTheOldSight) {
+// Calls `hook` once, before the first call that `when` picks.
+class HookStore final : public FilterStore {
+ public:
+  HookStore(ObjectStore& next, std::function<bool(const StoreCall&)> when,
+            std::function<void()> hook)
+      : FilterStore(next), when_(std::move(when)), hook_(std::move(hook)) {}
+
+ private:
+  Status Before(const StoreCall& call) override {
+    if (hook_ && when_(call)) std::exchange(hook_, nullptr)();
+    return Ok();
+  }
+
+  std::function<bool(const StoreCall&)> when_;
+  std::function<void()> hook_;
+};
+
+// A worker was cut off for longer than a lease. It comes back while its root is
+// being deleted: its alarm stops that within a batch, its image reads on, and
+// moves; when the alarm was seen, the deletion comes to its end.
+TEST_P(LeftBehindTest, TheAlarmOfALateReaderStopsDeletionWithinOneBatch) {
+  std::vector<std::string> ids;
+  for (uint8_t i = 0; i < 6; ++i) {
+    const std::string name = "i" + std::to_string(i);
+    ids.push_back(Publish(name, i));
+    ASSERT_TRUE(origin_.RemovePointer(*ImageName::Parse(name)).ok());
+  }
+  const std::string late = *std::max_element(ids.begin(), ids.end());
+  ASSERT_TRUE(RenewLease(store_, clock_, late, "w1", "a device").ok());
+  const std::string old = Rotate();
+  Expire(old);
+  Pass(3 * kLeasePeriod + std::chrono::seconds(1));
+  const uint64_t before = CountBelow("roots/" + old + "/");
+  options_.batch_size = 2;
+  options_.thread_count = 1;
+  HookStore hooked(
+      store_,
+      [](const StoreCall& call) {
+        return call.op == StoreOp::kReplace &&
+               call.key.starts_with("manifests");
+      },
+      [&] {
+        EXPECT_TRUE(RenewLease(store_, clock_, late, "w1", "a device").ok());
+      });
+  const auto report = CollectGarbage(hooked, clock_, options_);
+  ASSERT_TRUE(report.ok());
+  EXPECT_LE(report->roots.front().emptied_records, 2u);
+  EXPECT_THAT(report->roots.front().next_step, HasSubstr("stopped by 1 alarm"));
+  EXPECT_EQ(CountBelow("roots/" + old + "/"), before);
+  ASSERT_EQ(report->alarms.size(), 1u);
+  EXPECT_EQ(report->alarms.front().alarm.reader, "a device");
+  EXPECT_EQ(report->alarms.front().alarm.manifest_id, late);
+
+  Collect(old);  // repairs
+  EXPECT_NE(RootOf(late), old);
+  EXPECT_NE(RootOf(late), "");
+  EXPECT_EQ(StateOf(old), kRootExpired);
+  for (const ShownAlarm& alarm : *ListAlarms(store_, /*all=*/false))
+    ASSERT_TRUE(AcknowledgeAlarm(store_, alarm).ok());
+  Collect(old);
+  EXPECT_EQ(StateOf(old), kRootDeleted);
+  EXPECT_THAT(Problems(), IsEmpty());
+}
+
+TEST_P(LeftBehindTest, ADeletionThatIsToldToStopGoesOnInTheNextPass) {
+  Publish("a", 1);
+  ASSERT_TRUE(origin_.RemovePointer(*ImageName::Parse("a")).ok());
+  const std::string old = Rotate();
+  Expire(old);
+  Pass(3 * kLeasePeriod + std::chrono::seconds(1));
+  int looks = 0;
+  options_.batch_size = 1;
+  options_.must_stop = [&] { return ++looks > 3; };
+  const RootReport report = Collect(old);
+  EXPECT_EQ(report.state_after, kRootExpired);
+  EXPECT_THAT(report.next_step, HasSubstr("the next pass goes on"));
+  EXPECT_EQ(report.deleted_objects, 2u);  // and one record was emptied
+  options_.must_stop = nullptr;
+  EXPECT_EQ(Collect(old).state_after, kRootDeleted);
+}
+
+TEST_P(LeftBehindTest, AnAlarmThatIsRaisedAgainIsNotAcknowledgedByTheOldSight) {
   const std::string id = Publish("a", 1);
   const std::string old = Rotate();
   Expire(old);
@@ -246,14 +393,14 @@ TEST_F(LeftBehindTest, AnAlarmThatIsRaisedAgainIsNotAcknowledgedByTheOldSight) {
             Code::kExists);
 }
 
-TEST_F(LeftBehindTest, NothingIsPinnedInAnExpiredRoot) {
+TEST_P(LeftBehindTest, NothingIsPinnedInAnExpiredRoot) {
   const std::string id = Publish("a", 1);
   Expire(Rotate());
   EXPECT_EQ(PinManifest(store_, id, "x").error().code, Code::kUnavailable);
   EXPECT_EQ(CountBelow("pins/"), 0u);
 }
 
-TEST_F(LeftBehindTest, TheCheckNamesIt) {
+TEST_P(LeftBehindTest, TheCheckNamesIt) {
   Publish("a", 1);
   const std::string old = Rotate();
   Expire(old);
@@ -262,7 +409,7 @@ TEST_F(LeftBehindTest, TheCheckNamesIt) {
   EXPECT_THAT(problems.front().what, HasSubstr("expired"));
 }
 
-TEST_F(CollectorTest, AMissingChunkKeepsTheRootAndIsNamed) {
+TEST_P(CollectorTest, AMissingChunkKeepsTheRootAndIsNamed) {
   const std::string id = Publish("a", 1);
   const std::string old = Rotate();
   const auto image = origin_.Resolve(*ImageName::Parse("a"));
@@ -274,7 +421,7 @@ TEST_F(CollectorTest, AMissingChunkKeepsTheRootAndIsNamed) {
   EXPECT_EQ(StateOf(old), kRootRetired);
 }
 
-TEST_F(CollectorTest, ADryRunChangesNothing) {
+TEST_P(CollectorTest, ADryRunChangesNothing) {
   Publish("a", 1);
   const std::string old = Rotate();
   options_.dry_run = true;
@@ -284,14 +431,14 @@ TEST_F(CollectorTest, ADryRunChangesNothing) {
   EXPECT_EQ(CountBelow("roots/" + old + "/manifests/"), 1u);
 }
 
-TEST_F(CollectorTest, TheLastActiveRootCannotRetire) {
+TEST_P(CollectorTest, TheLastActiveRootCannotRetire) {
   Publish("a", 1);
   const std::string root = LoadRoots(store_)->front().id;
   EXPECT_EQ(RetireRoot(store_, clock_, root).error().code, Code::kInvalid);
 }
 
 // A converter that sleeps before its pointer write until its root is gone.
-TEST_F(CollectorTest, APointerIntoADeletedRootIsTakenBack) {
+TEST_P(CollectorTest, APointerIntoADeletedRootIsTakenBack) {
   Publish("a", 9);
   const auto root = origin_.OpenActiveRoot(*keys_);
   const auto image = StoreTestImage(origin_, *root, 3, 1);
@@ -309,7 +456,7 @@ TEST_F(CollectorTest, APointerIntoADeletedRootIsTakenBack) {
   EXPECT_THAT(Problems(), IsEmpty());
 }
 
-TEST_F(CollectorTest, WhatLatecomersPutIntoADeletedRootIsSwept) {
+TEST_P(CollectorTest, WhatLatecomersPutIntoADeletedRootIsSwept) {
   Publish("a", 1);
   const std::string old = Rotate();
   CollectToTheEnd(old);

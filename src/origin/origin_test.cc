@@ -6,20 +6,23 @@
 #include <set>
 #include <thread>
 
+#include "base/fd.h"
 #include "origin/document.h"
 #include "origin/record_store.h"
 #include "origin/test_image.h"
-#include "store/dir_store.h"
+#include "store/conformance.h"
 #include "store/fault_store.h"
-#include "store/memory_store.h"
 
 namespace morsel {
 namespace {
 
 ImageName Name(std::string_view text) { return ImageName::Parse(text).value(); }
 
-class OriginTest : public testing::Test {
+class OriginTest : public testing::TestWithParam<ConformanceProvider> {
  protected:
+  std::unique_ptr<ObjectStore> MakeStore(const std::string& name) {
+    return GetParam().make(folder_.path() + "/" + name);
+  }
   void SetRootState(const std::string& root, std::string_view state) {
     RootState changed = LoadRootState(store_, root).value();
     changed.state = state;
@@ -41,11 +44,18 @@ class OriginTest : public testing::Test {
   TestFolder folder_;
   std::unique_ptr<KeyService> keys_ = MakeTestKeys(folder_, "key");
   std::unique_ptr<KeyService> other_keys_ = MakeTestKeys(folder_, "other");
-  MemoryStore store_;
+  const std::unique_ptr<ObjectStore> real_ = MakeStore("store");
+  ObjectStore& store_ = *real_;
   Origin origin_{store_, SystemClock()};
 };
 
-TEST_F(OriginTest, PublishesAnImageThatResolvesByTagAndById) {
+INSTANTIATE_TEST_SUITE_P(Stores, OriginTest,
+                         testing::ValuesIn(ConformanceProviders()),
+                         [](const auto& provider) {
+                           return std::string(provider.param.name);
+                         });
+
+TEST_P(OriginTest, PublishesAnImageThatResolvesByTagAndById) {
   const std::string id =
       PublishTestImage(origin_, *keys_, "app:1", 5, 1).value();
   for (const std::string& text : {std::string("app:1"), "app@" + id}) {
@@ -63,7 +73,7 @@ TEST_F(OriginTest, PublishesAnImageThatResolvesByTagAndById) {
   EXPECT_GT(origin_.ReadPointer(Name("app:1"))->created_unix_seconds, 0);
 }
 
-TEST_F(OriginTest, SaysNotFoundForWhatWasNeverPublished) {
+TEST_P(OriginTest, SaysNotFoundForWhatWasNeverPublished) {
   EXPECT_EQ(origin_.Resolve(Name("app")).error().code, Code::kNotFound);
   EXPECT_EQ(origin_.Resolve(Name("app@" + std::string(64, 'a'))).error().code,
             Code::kNotFound);
@@ -77,7 +87,7 @@ TEST_F(OriginTest, SaysNotFoundForWhatWasNeverPublished) {
   EXPECT_TRUE(origin_.ListRoots()->empty());
 }
 
-TEST_F(OriginTest, APointerNeedsARecordAndNoManifestId) {
+TEST_P(OriginTest, APointerNeedsARecordAndNoManifestId) {
   const ImagePointer pointer{.manifest_id = std::string(64, 'a')};
   EXPECT_EQ(origin_.PublishPointer(Name("app"), pointer).error().code,
             Code::kNotFound);
@@ -88,7 +98,7 @@ TEST_F(OriginTest, APointerNeedsARecordAndNoManifestId) {
             Code::kInvalid);
 }
 
-TEST_F(OriginTest, KeepsOneRootAndItsSalt) {
+TEST_P(OriginTest, KeepsOneRootAndItsSalt) {
   const WritableRoot first = origin_.OpenActiveRoot(*keys_).value();
   const WritableRoot again = origin_.OpenActiveRoot(*keys_).value();
   EXPECT_TRUE(IsRootId(first.id));
@@ -103,7 +113,7 @@ TEST_F(OriginTest, KeepsOneRootAndItsSalt) {
   EXPECT_EQ(rows[0].key_ids, std::vector<std::string>{keys_->KeyId()});
 }
 
-TEST_F(OriginTest, AKeyThatWasNotAdmittedCannotConvertUntilItIs) {
+TEST_P(OriginTest, AKeyThatWasNotAdmittedCannotConvertUntilItIs) {
   const WritableRoot root = origin_.OpenActiveRoot(*keys_).value();
   const Result<WritableRoot> denied = origin_.OpenActiveRoot(*other_keys_);
   ASSERT_EQ(denied.error().code, Code::kDenied);
@@ -122,7 +132,7 @@ TEST_F(OriginTest, AKeyThatWasNotAdmittedCannotConvertUntilItIs) {
   EXPECT_EQ(origin_.ListRoots()->at(0).key_ids.size(), 2u);
 }
 
-TEST_F(OriginTest, AdmissionSharesChunksButOpensNoImages) {
+TEST_P(OriginTest, AdmissionSharesChunksButOpensNoImages) {
   const std::string id = PublishTestImage(origin_, *keys_, "a", 2, 1).value();
   const WritableRoot root = origin_.OpenActiveRoot(*keys_).value();
   ASSERT_TRUE(origin_.AdmitKey(root.id, *keys_, *other_keys_).ok());
@@ -135,7 +145,7 @@ TEST_F(OriginTest, AdmissionSharesChunksButOpensNoImages) {
             2u);
 }
 
-TEST_F(OriginTest, AnOlderKeyOfARotatedFileStillOpensTheSalt) {
+TEST_P(OriginTest, AnOlderKeyOfARotatedFileStillOpensTheSalt) {
   const WritableRoot root = origin_.OpenActiveRoot(*keys_).value();
   const auto text = [&](const std::string& name) {
     const Bytes bytes =
@@ -150,7 +160,7 @@ TEST_F(OriginTest, AnOlderKeyOfARotatedFileStillOpensTheSalt) {
   EXPECT_EQ(origin_.OpenActiveRoot(*rotated)->salt_id, root.salt_id);
 }
 
-TEST_F(OriginTest, ARetiredRootTakesNoConversionsAndAnExpiredOneNoTags) {
+TEST_P(OriginTest, ARetiredRootTakesNoConversionsAndAnExpiredOneNoTags) {
   ASSERT_TRUE(PublishTestImage(origin_, *keys_, "a:1", 2, 1).ok());
   const ImagePointer pointer = origin_.ReadPointer(Name("a:1")).value();
   const std::string root = origin_.ListRoots()->at(0).id;
@@ -169,7 +179,7 @@ TEST_F(OriginTest, ARetiredRootTakesNoConversionsAndAnExpiredOneNoTags) {
   EXPECT_TRUE(origin_.Resolve(Name("a:3")).ok());
 }
 
-TEST_F(OriginTest, TagsGiveTheImageToAnotherName) {
+TEST_P(OriginTest, TagsGiveTheImageToAnotherName) {
   ASSERT_TRUE(PublishTestImage(origin_, *keys_, "a:1", 2, 1).ok());
   ASSERT_TRUE(origin_.TagImage(Name("a:1"), Name("b/c:2"), *keys_).ok());
   const ResolvedImage image = origin_.Resolve(Name("b/c:2")).value();
@@ -188,7 +198,7 @@ TEST_F(OriginTest, TagsGiveTheImageToAnotherName) {
   EXPECT_EQ(origin_.Resolve(Name("b/c:2"))->record.chunk_count, 2u);
 }
 
-TEST_F(OriginTest, RemovedPointersAreEmptiedAndCanBePublishedAgain) {
+TEST_P(OriginTest, RemovedPointersAreEmptiedAndCanBePublishedAgain) {
   ASSERT_TRUE(PublishTestImage(origin_, *keys_, "a", 2, 1).ok());
   ASSERT_TRUE(origin_.RemovePointer(Name("a")).ok());
   EXPECT_EQ(origin_.RemovePointer(Name("a")).error().code, Code::kNotFound);
@@ -199,7 +209,7 @@ TEST_F(OriginTest, RemovedPointersAreEmptiedAndCanBePublishedAgain) {
   EXPECT_TRUE(origin_.Resolve(Name("a")).ok());
 }
 
-TEST_F(OriginTest, FindsAManifestThatMovesWhileItIsResolved) {
+TEST_P(OriginTest, FindsAManifestThatMovesWhileItIsResolved) {
   const std::string id = PublishTestImage(origin_, *keys_, "a", 2, 1).value();
   const ManifestRecord record = origin_.ReadRecord(id).value();
   const std::string target = "r0000000000ff";
@@ -230,7 +240,7 @@ TEST_F(OriginTest, FindsAManifestThatMovesWhileItIsResolved) {
   EXPECT_EQ(image->record.root, target);
 }
 
-TEST_F(OriginTest, AnImageCannotBePutInAnothersPlace) {
+TEST_P(OriginTest, AnImageCannotBePutInAnothersPlace) {
   const std::string evil =
       PublishTestImage(origin_, *keys_, "evil", 2, 1).value();
   const std::string good =
@@ -256,7 +266,7 @@ TEST_F(OriginTest, AnImageCannotBePutInAnothersPlace) {
   EXPECT_EQ(origin_.Resolve(Name("good")).error().code, Code::kCorrupt);
 }
 
-TEST_F(OriginTest, ReportsDamageAndLossAtEachLevel) {
+TEST_P(OriginTest, ReportsDamageAndLossAtEachLevel) {
   const std::string id = PublishTestImage(origin_, *keys_, "a", 2, 1).value();
   const std::string root = origin_.ListRoots()->at(0).id;
   const std::string keys[] = {"images/a/latest.json", RecordKey(id),
@@ -291,9 +301,10 @@ TEST_F(OriginTest, ReportsDamageAndLossAtEachLevel) {
   EXPECT_EQ(origin_.Resolve(Name("a")).error().code, Code::kCorrupt);
 }
 
-TEST_F(OriginTest, AConverterThatDiesAtAnyStepLeavesNoHalfImage) {
+TEST_P(OriginTest, AConverterThatDiesAtAnyStepLeavesNoHalfImage) {
   for (uint64_t step = 1;; ++step) {
-    MemoryStore store;
+    const auto made = MakeStore("store" + std::to_string(step));
+    ObjectStore& store = *made;
     Origin sound(store, SystemClock());
     bool died = false;
     {
@@ -319,9 +330,10 @@ TEST_F(OriginTest, AConverterThatDiesAtAnyStepLeavesNoHalfImage) {
   }
 }
 
-TEST_F(OriginTest, ALostReplyAtAnyStepLeavesNoHalfImage) {
+TEST_P(OriginTest, ALostReplyAtAnyStepLeavesNoHalfImage) {
   for (uint64_t step = 1; step < 30; ++step) {
-    MemoryStore store;
+    const auto made = MakeStore("store" + std::to_string(step));
+    ObjectStore& store = *made;
     Origin sound(store, SystemClock());
     FaultStore fault(store,
                      {{.kind = FaultRule::Kind::kLostReply,
@@ -339,7 +351,7 @@ TEST_F(OriginTest, ALostReplyAtAnyStepLeavesNoHalfImage) {
   }
 }
 
-TEST_F(OriginTest, GivesUpWhenItLosesEveryRace) {
+TEST_P(OriginTest, GivesUpWhenItLosesEveryRace) {
   ASSERT_TRUE(PublishTestImage(origin_, *keys_, "a", 1, 1).ok());
   FaultStore fault(store_, {{.code = Code::kExists, .op = StoreOp::kReplace}},
                    1);
@@ -347,32 +359,24 @@ TEST_F(OriginTest, GivesUpWhenItLosesEveryRace) {
   EXPECT_EQ(origin.RemovePointer(Name("a")).error().code, Code::kUnavailable);
 }
 
-class OriginRaces : public testing::TestWithParam<bool> {
+class OriginRaces : public testing::TestWithParam<ConformanceProvider> {
  protected:
-  OriginRaces() {
-    if (!GetParam()) {
-      store_ = std::make_unique<MemoryStore>();
-      return;
-    }
-    auto opened = DirStore::Open(folder_.path() + "/store", Access::kWrite);
-    CHECK(opened.ok());
-    store_ = std::move(opened).value();
-  }
-
   void InThreads(int count, const std::function<void(int)>& run) {
     std::vector<std::jthread> threads;
     for (int i = 0; i < count; ++i) threads.emplace_back([&run, i] { run(i); });
   }
 
   TestFolder folder_;
-  std::unique_ptr<ObjectStore> store_;
+  std::unique_ptr<ObjectStore> store_ =
+      GetParam().make(folder_.path() + "/store");
   std::unique_ptr<KeyService> keys_ = MakeTestKeys(folder_, "key");
 };
 
 TEST_P(OriginRaces, ConvertersThatMakeTheFirstRootAtOnceEndWithOne) {
   for (int round = 0; round < 5; ++round) {
-    MemoryStore memory;
-    ObjectStore& store = GetParam() && round == 0 ? *store_ : memory;
+    const auto made =
+        GetParam().make(folder_.path() + "/store" + std::to_string(round));
+    ObjectStore& store = *made;
     Mutex mutex;
     std::set<std::string> roots;
     InThreads(8, [&](int) {
@@ -422,9 +426,10 @@ TEST_P(OriginRaces, NoWrappingIsLost) {
   EXPECT_EQ(origin.ReadRecord(id)->wrapped_keys.size(), 7u);
 }
 
-INSTANTIATE_TEST_SUITE_P(Providers, OriginRaces, testing::Bool(),
-                         [](const auto& on_disk) {
-                           return on_disk.param ? "Directory" : "Memory";
+INSTANTIATE_TEST_SUITE_P(Stores, OriginRaces,
+                         testing::ValuesIn(ConformanceProviders()),
+                         [](const auto& provider) {
+                           return std::string(provider.param.name);
                          });
 
 }  // namespace

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The providers that conformance_test.cc is run against: each test program
-// that it is linked into defines its own.
+// The providers that a test is run against, here and in the folders above: each
+// test program links local_providers.cc (memory, a directory) or
+// s3_providers.cc (the service of tests/rgw.sh).
 #pragma once
 
 #include <functional>
