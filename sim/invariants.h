@@ -9,7 +9,8 @@
 
 namespace morsel::sim {
 
-// A delete in a root that is active or retired; a state that goes backwards.
+// A delete in a root that is active or retired; one that was not sent before an
+// alarm, beyond the batches of those who were at it.
 void CheckBefore(World& world, const StoreCall& call);
 // After a change: every name's manifest, every pin's and every device's that
 // holds its lease has its record, its manifest and all its chunks in one root.

@@ -5,6 +5,11 @@
 #include <utility>
 
 namespace morsel::sim {
+namespace {
+
+constexpr uint64_t kSwitchOneIn = 8;
+
+}  // namespace
 
 void Scheduler::Add(std::function<void(Turn&)> body) {
   auto actor = std::make_unique<Actor>();
@@ -19,6 +24,9 @@ void Scheduler::Add(std::function<void(Turn&)> body) {
 }
 
 Scheduler::Actor* Scheduler::Choose(uint64_t step) {
+  if (last_ != nullptr && !last_->over && last_->ready_at <= step &&
+      !OneIn(rng_, kSwitchOneIn))
+    return last_;
   std::vector<Actor*> ready;
   Actor* first = nullptr;
   for (const auto& actor : actors_) {
@@ -27,8 +35,13 @@ Scheduler::Actor* Scheduler::Choose(uint64_t step) {
       first = actor.get();
     if (actor->ready_at <= step) ready.push_back(actor.get());
   }
-  if (ready.empty()) return first;
-  return ready[rng_() % ready.size()];
+  last_ = ready.empty() ? first : ready[rng_() % ready.size()];
+  return last_;
+}
+
+void Scheduler::Step(Actor& actor) {
+  actor.turn.mine_.release();
+  actor.turn.returned_.acquire();
 }
 
 uint64_t Scheduler::Run(const std::function<void()>& before_step) {
@@ -36,10 +49,22 @@ uint64_t Scheduler::Run(const std::function<void()>& before_step) {
     Actor* const actor = Choose(step);
     if (actor == nullptr) return step;
     before_step();
-    actor->turn.mine_.release();
-    actor->turn.returned_.acquire();
+    Step(*actor);
     actor->ready_at = step + std::exchange(actor->turn.sleeping_steps_, 0);
   }
+}
+
+std::vector<uint64_t> Scheduler::RunLegs(std::span<const uint64_t> legs) {
+  const auto run = [&](Actor& actor, uint64_t limit) {
+    uint64_t taken = 0;
+    for (; taken < limit && !actor.over; ++taken) Step(actor);
+    return taken;
+  };
+  std::vector<uint64_t> taken;
+  for (size_t i = 0; i < legs.size(); ++i)
+    taken.push_back(run(*actors_[i % actors_.size()], legs[i]));
+  for (const auto& actor : actors_) run(*actor, UINT64_MAX);
+  return taken;
 }
 
 }  // namespace morsel::sim

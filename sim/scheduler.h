@@ -16,6 +16,7 @@
 #include <memory>
 #include <random>
 #include <semaphore>
+#include <span>
 #include <string>
 #include <thread>
 #include <vector>
@@ -59,6 +60,11 @@ class Scheduler {
   // Hands the baton on until every actor is over; `before_step` runs before
   // each. The number of steps.
   uint64_t Run(const std::function<void()>& before_step);
+  // The same without chance: the first actor runs for `legs[0]` steps, the
+  // second for `legs[1]`, the first for `legs[2]`, and so on, each until it is
+  // over at most; then all that are left, one after another, to their ends.
+  // Steps taken in each leg: fewer than given if its actor was over.
+  std::vector<uint64_t> RunLegs(std::span<const uint64_t> legs);
 
  private:
   struct Actor {
@@ -68,10 +74,14 @@ class Scheduler {
     std::jthread thread;
   };
 
-  // The next one to run: any that does not sleep; if all do, the first to wake.
+  // The next one to run: mostly the last one again, so that what takes many
+  // steps comes to an end between two interruptions; else any that does not
+  // sleep; if all do, the first to wake.
   Actor* Choose(uint64_t step);
+  static void Step(Actor& actor);
 
   Rng& rng_;
+  Actor* last_ = nullptr;
   std::vector<std::unique_ptr<Actor>> actors_;
 };
 

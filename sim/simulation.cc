@@ -9,26 +9,23 @@
 namespace morsel::sim {
 namespace {
 
-constexpr uint64_t kOperations = 8;
-constexpr uint64_t kCollections = 10;
-constexpr int64_t kMaxStepSeconds = 3;
+constexpr int64_t kMaxStepSeconds = 1;
+constexpr int kConverters = 3;
 constexpr int kQuietPasses = 20;
 
 void AddActors(World& world, Scheduler& scheduler) {
   const auto add = [&](auto run) {
     scheduler.Add([&world, run](Turn& turn) { run(world, turn); });
   };
+  for (int i = 0; i < kConverters; ++i) add(RunConverter);
   for (int i = 0; i < 2; ++i) {
-    add([](World& w, Turn& t) { RunConverter(w, t, kOperations); });
-    add([](World& w, Turn& t) { RunTagger(w, t, kOperations); });
-    add([](World& w, Turn& t) { RunCollector(w, t, kCollections); });
-    add([i](World& w, Turn& t) {
-      RunDevice(w, t, "w" + std::to_string(i), kOperations);
-    });
+    add(RunTagger);
+    add(RunCollector);
+    add([i](World& w, Turn& t) { RunDevice(w, t, "w" + std::to_string(i)); });
   }
-  add([](World& w, Turn& t) { RunPusher(w, t, "registry", kOperations); });
-  add([](World& w, Turn& t) { RunKeyRotator(w, t, kOperations); });
-  add([](World& w, Turn& t) { RunOperator(w, t, kOperations); });
+  add([](World& w, Turn& t) { RunPusher(w, t, "registry"); });
+  add(RunKeyRotator);
+  add(RunOperator);
 }
 
 // Nobody acts but one collector and one operator, and time goes by.
@@ -36,6 +33,7 @@ void Quiet(World& world) {
   world.faults = false;
   world.held.clear();
   for (int i = 0; i < kQuietPasses; ++i) {
+    ++world.step;
     world.now += world.gc.min_retired.count() + 1;
     const auto alarms = ListAlarms(world.store, /*all=*/false);
     if (!alarms.ok()) return world.Violate(alarms.error().message);
@@ -63,6 +61,7 @@ RunResult Simulate(const WorldOptions& options) {
   AddActors(world, scheduler);
   RunResult result;
   result.steps = scheduler.Run([&] {
+    ++world.step;
     world.now += static_cast<int64_t>(world.rng() % (kMaxStepSeconds + 1));
   });
   Quiet(world);

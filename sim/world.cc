@@ -1,15 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "world.h"
 
+#include <algorithm>
+
 #include "invariants.h"
 
 namespace morsel::sim {
 namespace {
 
-// A step is up to 2 s, so that a run of a thousand steps sees all the states.
-constexpr std::chrono::seconds kMinRetired(120);
-constexpr std::chrono::seconds kLease(60);
-constexpr uint64_t kLongSleepSteps = 600;
+// A step is half a second on average: a root's life from its retirement takes
+// some 800 steps, a device gets several turns in a lease period.
+constexpr std::chrono::seconds kMinRetired(60);
+constexpr std::chrono::seconds kLease(100);
+// One sleep in two is that of a process that lost its turn, the other one
+// outlasts a root.
+constexpr uint64_t kShortSleepSteps = 60;
+constexpr uint64_t kLongSleepSteps = 1500;
+constexpr uint64_t kOftenerBeforeWrites = 6;
+
+// A small document that is made or changed: a moment at which all that was
+// looked at before may have become wrong.
+bool IsDecisive(const StoreCall& call) {
+  const bool writes = call.op == StoreOp::kPut ||
+                      call.op == StoreOp::kReplace ||
+                      call.op == StoreOp::kPutIfAbsent;
+  return writes && call.key.find("/chunks/") == std::string_view::npos &&
+         !call.key.starts_with("scratch/");
+}
 
 }  // namespace
 
@@ -49,13 +66,19 @@ void World::Violate(const std::string& what) {
   if (violations.size() < 10) violations.push_back(what);
 }
 
+void ActorStore::SleepOrYield(const StoreCall& call) {
+  uint64_t sleepy = world_.options.sleep_one_in;
+  if (!world_.faults || punctual_ || sleepy == 0) return turn_.Yield();
+  if (IsDecisive(call))
+    sleepy = std::max<uint64_t>(sleepy / kOftenerBeforeWrites, 1);
+  if (!OneIn(world_.rng, sleepy)) return turn_.Yield();
+  turn_.Sleep(world_.rng() %
+              (OneIn(world_.rng, 2) ? kShortSleepSteps : kLongSleepSteps));
+}
+
 Status ActorStore::Before(const StoreCall& call) {
   if (dead_) return Crashed();
-  const uint64_t sleepy = world_.options.sleep_one_in;
-  if (world_.faults && !punctual_ && sleepy > 0 && OneIn(world_.rng, sleepy))
-    turn_.Sleep(world_.rng() % kLongSleepSteps);
-  else
-    turn_.Yield();
+  SleepOrYield(call);
   const uint64_t fragile = world_.options.crash_one_in;
   if (world_.faults && fragile > 0 && OneIn(world_.rng, fragile)) {
     dies_after_ = OneIn(world_.rng, 2);

@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/random.h"
+#include "chunk/name.h"
 #include "gc/collector.h"
 #include "keys/key_service.h"
 #include "scheduler.h"
@@ -65,8 +66,20 @@ struct WorldOptions {
   // A crash at one store operation in so many; 0: never. Half of them come
   // after the operation was done and before its answer.
   uint64_t crash_one_in = 150;
-  // A long sleep at one store operation in so many; 0: never.
+  // A sleep at one store operation in so many; 0: never. Before a write that
+  // others wait for, or that waits for others, six times as often.
   uint64_t sleep_one_in = 60;
+  // The steps after which nobody begins anything new.
+  uint64_t steps = 4000;
+};
+
+// What is published, as the store has it: kept by the checks (invariants.h),
+// which look at each change, so that they need not read everything again.
+struct Published {
+  bool is_loaded = false;
+  std::map<std::string, std::vector<std::string>> ids_by_holder;  // by key
+  std::map<std::string, std::string> root_by_id;                  // of records
+  std::map<std::string, std::vector<ChunkName>> chunks_by_id;
 };
 
 struct World {
@@ -88,9 +101,15 @@ struct World {
     int64_t renewed_at = 0;
   };
   std::map<std::string, Held> held;
+  Published published;
+  // Deletions in roots since an alarm that nobody has acknowledged.
+  bool is_alarmed = false;
+  uint64_t deleted_since_alarm = 0;
+  uint64_t step = 0;
   bool faults = true;
   std::vector<std::string> violations;
 
+  bool is_over() const { return step >= options.steps; }
   void Violate(const std::string& what);
 };
 
@@ -111,6 +130,7 @@ class ActorStore final : public FilterStore {
  private:
   Status Before(const StoreCall& call) override;
   Status After(const StoreCall& call, const Status& answer) override;
+  void SleepOrYield(const StoreCall& call);
   static Error Crashed() {
     return MakeError(Code::kUnavailable, "the actor has crashed");
   }
