@@ -74,6 +74,18 @@ bool MayRefer(const RootState& state, bool converting) {
          (!converting && state.state == kRootRetired);
 }
 
+// The state of the root where the manifest is now. Emptied records say deleted:
+// their root is, or soon will be.
+Result<RootState> LoadStateOfHome(ObjectStore& store, const std::string& id) {
+  ASSIGN_OR_RETURN(const Versioned<ManifestRecord> record,
+                   LoadRecord(store, id));
+  if (!record.value.root.empty())
+    return LoadRootState(store, record.value.root);
+  RootState deleted;
+  deleted.state = kRootDeleted;
+  return deleted;
+}
+
 }  // namespace
 
 Result<bool> Origin::HasChunk(const std::string& root, const ChunkName& name) {
@@ -127,11 +139,7 @@ Status Origin::MakePointer(const ImageName& name, ImagePointer pointer,
     PointerState& state = announced.value;
     PointerState::Slot& slot = state.placements[kNoPlacement];
     slot.next.clear();
-    Result<Versioned<ManifestRecord>> record =
-        LoadRecord(store_, pointer.manifest_id);
-    Result<RootState> root = record.ok()
-                                 ? LoadRootState(store_, record->value.root)
-                                 : Result<RootState>(record.error());
+    Result<RootState> root = LoadStateOfHome(store_, pointer.manifest_id);
     const bool allowed = root.ok() && MayRefer(*root, converting);
     if (allowed) {
       slot.current = pointer.manifest_id;
