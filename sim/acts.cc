@@ -101,7 +101,8 @@ Act ConvertAct(const std::string& name, std::vector<Stage> stages,
   return {name,
           std::move(stages),
           [=](Host& host) { return Convert(host, NameOf(number), contents); },
-          {{number, contents}}};
+          {{number, contents}},
+          /*must_succeed=*/true};
 }
 
 Status TagAct(Host& host) {

@@ -41,6 +41,8 @@ struct Act {
   // What it changes of what the names show, if it succeeds; no contents: the
   // name is gone.
   Shown shows;
+  // Whatever others do meanwhile; where nothing else is broken.
+  bool must_succeed = false;
 };
 
 const std::vector<Act>& Acts();

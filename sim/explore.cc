@@ -239,7 +239,9 @@ std::vector<uint64_t> Interleave(const Act& act, Stage stage, const Act& other,
     scheduler.Add([&, one](Turn& turn) {
       TurnStore store(checked, turn);
       Host host(world, store, world.store_clock);
-      static_cast<void>(one->run(host));
+      const Status done = one->run(host);
+      if (one->must_succeed && !done.ok())
+        world.Violate(one->name + " failed: " + done.error().message);
     });
   std::vector<uint64_t> taken = scheduler.RunLegs(legs);
   Settle(world, &shown);

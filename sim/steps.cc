@@ -81,7 +81,10 @@ Status Convert(Host& host, const ImageName& name,
                               .tenant = {},
                               .affinity = std::to_string(host.world.rng())}));
     done = ConvertInto(host, name, root, contents);
-    if (done.ok()) return done;
+    // As image/convert: another root if that one was retired meanwhile.
+    if (done.ok() || done.error().code != Code::kUnavailable) return done;
+    const Result<bool> active = host.origin.IsActive(root.id);
+    if (!active.ok() || *active) return done;
   }
   return done;
 }
