@@ -298,8 +298,13 @@ void Guard::AttendChildsWord() {
     child_socket_.Close();
     return;
   }
-  const Status report =
-      ParseReport(AsText(ByteSpan(buffer).first((*message)->byte_count)));
+  const auto word = AsText(ByteSpan(buffer).first((*message)->byte_count));
+  // If its cache has died, the next one is for the child anyway.
+  if (word == kNeedsCache) {
+    if (cache_->process().pid < 0 || !GiveCache().ok()) return;
+    return LogWarn("the child lost its local cache; it is connected again", {});
+  }
+  const Status report = ParseReport(word);
   if (report.ok()) {
     child_state_ = ChildState::kServing;
     WriteNote();
