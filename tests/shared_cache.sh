@@ -38,11 +38,15 @@ morsel top --count 2 --json >"$WORK/top"
 [[ $(jq -s length "$WORK/top") == 2 ]] || fail "top printed something else"
 for name in a b c; do morsel umount "$WORK/$name" >/dev/null; done
 
-# An arena of a tenth of what is read.
+# An arena of a tenth of what is read, under another policy.
 bytes=$(tier origin bytes)
 limit=$((bytes / 10))
 room=$((bytes / 5))
 stop_local_cache
+export MORSEL_CACHE_POLICY=clock
+expect_exit 2 "$MORSEL_BIN/morsel-localcache"
+expect_text "$WORK/err" "there are lru-k, lru, fifo, s3-fifo, sieve"
+export MORSEL_CACHE_POLICY=s3-fifo
 start_local_cache MEMORY_BYTES=$limit FLASH_DIR="$WORK/flash" \
   FLASH_BYTES=$room
 morsel mount -q --read-only shared:1 "$WORK/a" >/dev/null

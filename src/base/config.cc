@@ -39,6 +39,8 @@ constexpr auto kKeys = std::to_array<ConfigKey>({
      "placement label of the roots to convert into, such as a zone"},
     {"convert.tenant", Type::kText, "",
      "class of tenants whose roots to convert into: it shares with no other"},
+    {"cache.policy", Type::kText, "lru-k",
+     "who makes room in shared caches: lru-k, lru, fifo, s3-fifo, sieve"},
     {"local_cache.memory_bytes", Type::kSize, "1GiB",
      "hard limit of the local cache's memory (the arena)"},
     {"local_cache.socket", Type::kText, "",

@@ -105,6 +105,7 @@ Status Daemon::ConfineItself(std::vector<std::string> store_syscalls) {
 
 Status Daemon::Start() {
   ArenaOptions arena_options;
+  arena_options.policy.kind = words_.policy;
   // Only asked for room, and so only later, when flash_ is there.
   arena_options.wants_evicted = [this](const ChunkName& name) {
     return flash_ != nullptr && !flash_->Contains(name);
@@ -133,7 +134,8 @@ Status Daemon::Start() {
   RETURN_IF_ERROR_AS(ConfineItself(store_.syscalls), "confine");
   if (flash_device != nullptr) {
     ASSIGN_OR_RETURN(flash_,
-                     FlashChunks::Make(std::move(flash_device), SystemClock()));
+                     FlashChunks::Make(std::move(flash_device), SystemClock(),
+                                       {.kind = words_.policy}));
   }
   return Build();
 }

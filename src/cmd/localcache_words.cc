@@ -114,6 +114,9 @@ Status FillFromSettings(LocalCacheWords& words) {
   words.arena_path = config.Text("local_cache.arena");
   if (words.arena_path.empty())
     words.arena_path = DefaultArenaPath(config.RunDir());
+  ASSIGN_OR_RETURN_AS(words.policy,
+                      ParsePolicyKind(config.Text("cache.policy")),
+                      "setting cache.policy");
   words.flash_dir = config.Text("local_cache.flash_dir");
   words.flash_bytes = config.SizeBytes("local_cache.flash_bytes");
   words.metrics_listen = config.Text("metrics.listen");

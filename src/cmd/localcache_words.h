@@ -38,6 +38,7 @@
 
 #include "base/fd.h"
 #include "base/result.h"
+#include "cache/policy.h"
 
 namespace morsel {
 
@@ -59,6 +60,7 @@ struct LocalCacheWords {
   std::string config_path;  // as it was named
   std::string socket_path;
   gid_t gid = 0;
+  PolicyKind policy = PolicyKind::kLruK;
   std::string flash_dir;
   uint64_t flash_bytes = 0;
   std::string metrics_listen;

@@ -55,7 +55,8 @@ Result<Config> ReadWords(int argc, char** argv) {
   return config;
 }
 
-Result<std::unique_ptr<FlashTier>> OpenFlash(const Config& config) {
+Result<std::unique_ptr<FlashTier>> OpenFlash(const Config& config,
+                                             const PolicyOptions& policy) {
   const std::string& path = config.Text("zone_node.flash_path");
   if (path.empty()) return std::unique_ptr<FlashTier>();
   RETURN_IF_ERROR(MakeDirectories(
@@ -64,13 +65,18 @@ Result<std::unique_ptr<FlashTier>> OpenFlash(const Config& config) {
       auto device,
       OpenFileDevice(path,
                      {.max_bytes = config.SizeBytes("zone_node.flash_bytes")}));
-  return FlashTier::Open(std::move(device), {}, SystemClock());
+  FlashTierOptions options;
+  options.policy = policy;
+  return FlashTier::Open(std::move(device), options, SystemClock());
 }
 
 Result<std::unique_ptr<TieredCache>> OpenCache(const Config& config) {
   TieredCacheOptions options;
   options.memory.max_bytes = config.SizeBytes("zone_node.memory_bytes");
-  ASSIGN_OR_RETURN_AS(options.flash, OpenFlash(config),
+  ASSIGN_OR_RETURN_AS(options.memory.policy.kind,
+                      ParsePolicyKind(config.Text("cache.policy")),
+                      "setting cache.policy");
+  ASSIGN_OR_RETURN_AS(options.flash, OpenFlash(config, options.memory.policy),
                       "setting zone_node.flash_path");
   return TieredCache::Make(std::move(options), SystemClock());
 }

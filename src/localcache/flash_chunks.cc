@@ -22,8 +22,12 @@ Result<std::unique_ptr<CacheDevice>> FlashChunks::OpenDevice(
 }
 
 Result<std::unique_ptr<FlashChunks>> FlashChunks::Make(
-    std::unique_ptr<CacheDevice> device, Clock& clock) {
-  ASSIGN_OR_RETURN_AS(auto tier, FlashTier::Open(std::move(device), {}, clock),
+    std::unique_ptr<CacheDevice> device, Clock& clock,
+    const PolicyOptions& policy) {
+  FlashTierOptions options;
+  options.policy = policy;
+  ASSIGN_OR_RETURN_AS(auto tier,
+                      FlashTier::Open(std::move(device), options, clock),
                       "local_cache.flash_bytes");
   return std::make_unique<FlashChunks>(std::move(tier));
 }

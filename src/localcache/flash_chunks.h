@@ -34,7 +34,8 @@ class FlashChunks final : public ChunkSource, public ChunkSink {
   // Reads what is on it, and starts the thread that writes. kInvalid: it is too
   // small; kIo.
   static Result<std::unique_ptr<FlashChunks>> Make(
-      std::unique_ptr<CacheDevice> device, Clock& clock);
+      std::unique_ptr<CacheDevice> device, Clock& clock,
+      const PolicyOptions& policy = {});
 
   // kNotFound; kCorrupt: the copy was damaged, and is dropped; kIo.
   Result<ChunkView> Get(const ChunkRef& ref, const Want& want) override;
