@@ -12,9 +12,17 @@ for i in 1 2 3 4 5; do
   start_node "$WORK/node$i" --zone_node.memory_bytes 64MiB
   nodes+=("127.0.0.1:$NODE_PORT")
 done
-MORSEL_ZONE_CACHE_NODES=$(IFS=, && echo "${nodes[*]}")
-export MORSEL_ZONE_CACHE_NODES
+use_nodes() {
+  printf '[zone_cache]\nnodes = "%s"\n' "$(IFS=, && echo "$*")" \
+    >"$MORSEL_CONFIG"
+}
+use_nodes "${nodes[@]:0:4}"
 start_local_cache
+# The last one comes later, with a name, which the confined daemon looks up.
+nodes[4]=localhost:$NODE_PORT
+use_nodes "${nodes[@]}"
+kill -HUP "$LOCAL_CACHE"
+wait_until grep -q "settings reloaded" "$WORK/localcache.log"
 
 device=$(morsel attach -q --read-only zone:1)
 read_all() { dd if="$device" bs=1M count=128 iflag=direct status=none | sha256sum; }

@@ -94,10 +94,8 @@ Status Daemon::ConfineItself(std::vector<std::string> store_syscalls) {
        {"fallocate", "memfd_create", "ftruncate", "fcntl", "accept4",
         "setsockopt", "openat", "newfstatat", "geteuid"})
     options.syscalls.emplace_back(name);
+  // Nodes may have names, which SIGHUP looks up.
   if (zone_cache_.source != nullptr)
-    for (const char* name : {"socket", "connect", "getsockopt", "getpeername"})
-      options.syscalls.emplace_back(name);
-  if (zone_cache_.membership != nullptr)
     for (std::string& name : HttpSyscalls())
       options.syscalls.push_back(std::move(name));
   return Confine(options);
@@ -131,7 +129,9 @@ Status Daemon::Start() {
     ASSIGN_OR_RETURN(flash_device, FlashChunks::OpenDevice(words_.flash_dir,
                                                            words_.flash_bytes));
   }
+  // No thread is there before.
   RETURN_IF_ERROR_AS(ConfineItself(store_.syscalls), "confine");
+  zone_cache_.Begin();
   if (flash_device != nullptr) {
     ASSIGN_OR_RETURN(flash_,
                      FlashChunks::Make(std::move(flash_device), SystemClock(),

@@ -96,8 +96,11 @@ EtcdMembership::EtcdMembership(const EtcdOptions& options, OnChange on_change,
                                std::unique_ptr<HttpClient> http)
     : options_(options),
       on_change_(std::move(on_change)),
-      http_(std::move(http)),
-      thread_([this] { Work(); }) {}
+      http_(std::move(http)) {}
+
+void EtcdMembership::Begin() {
+  thread_ = std::jthread([this] { Work(); });
+}
 
 EtcdMembership::~EtcdMembership() {
   {
@@ -105,7 +108,7 @@ EtcdMembership::~EtcdMembership() {
     stop_ = true;
   }
   stopped_.NotifyAll();
-  thread_.join();
+  if (thread_.joinable()) thread_.join();
 }
 
 void EtcdMembership::Work() {

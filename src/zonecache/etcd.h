@@ -36,8 +36,8 @@ struct EtcdOptions {
   std::chrono::milliseconds pause{1000};
 };
 
-// Calls `on_change`, from its own thread, with each new list of nodes, until
-// it is destroyed (which takes up to a second or two).
+// From Begin on it calls `on_change`, from its own thread, with each new list
+// of nodes, until it is destroyed (which takes up to a second or two).
 class EtcdMembership {
  public:
   using OnChange = std::function<void(const std::vector<NodeSpec>&)>;
@@ -46,6 +46,8 @@ class EtcdMembership {
   static Result<std::unique_ptr<EtcdMembership>> Watch(
       const EtcdOptions& options, OnChange on_change);
   ~EtcdMembership();
+  // Once, after the process has given up its rights, if it does.
+  void Begin();
 
  private:
   EtcdMembership(const EtcdOptions& options, OnChange on_change,

@@ -73,6 +73,7 @@ class EtcdTest : public testing::Test {
         });
     ASSERT_TRUE(watch.ok());
     membership_ = std::move(*watch);
+    membership_->Begin();
   }
 
   std::unique_ptr<EtcdLease> Keep(const std::string& address,

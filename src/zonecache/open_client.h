@@ -21,11 +21,16 @@ struct ZoneCache {
   std::unique_ptr<StripedSource> source;
   // Keeps the source's nodes those of etcd; null with a static list.
   std::unique_ptr<EtcdMembership> membership;
+
+  // To be called once; until then there is no thread.
+  void Begin() {
+    if (membership != nullptr) membership->Begin();
+  }
 };
 
 // Opens certificates and looks the nodes up, so it is called before a process
-// gives up its rights; afterwards it needs socket, connect, getsockopt,
-// setsockopt and poll, and with zone_cache.etcd what HttpSyscalls names.
+// gives up its rights, and Begin after that. It then needs poll and what
+// HttpSyscalls names: nodes may have names, which SIGHUP looks up.
 // Requires: HasZoneCache. kInvalid: a setting is wrong, and which.
 Result<ZoneCache> OpenZoneCache(const Config& config, Clock& clock);
 

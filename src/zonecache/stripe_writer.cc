@@ -48,17 +48,17 @@ StripeWriter::StripeWriter(const ErasureCode& code, uint32_t queue_limit,
     : code_(code),
       queue_limit_(queue_limit),
       timeout_(timeout),
-      clock_(clock),
-      thread_([this] { Work(); }) {}
+      clock_(clock) {}
 
 StripeWriter::~StripeWriter() {
+  std::jthread thread;
   {
     const MutexLock lock(mutex_);
     stop_ = true;
     queue_.clear();
+    thread = std::move(thread_);
   }
   changed_.NotifyAll();
-  thread_.join();
 }
 
 bool StripeWriter::HasRoom() {
@@ -77,6 +77,7 @@ void StripeWriter::Queue(Job job) {
     }
     ++queued_;
     queue_.push_back(std::move(job));
+    if (!thread_.joinable()) thread_ = std::jthread([this] { Work(); });
   }
   changed_.NotifyAll();
 }

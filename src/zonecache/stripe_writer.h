@@ -2,7 +2,8 @@
 // StripeWriter: puts stripes into the zone cache in the background, one chunk
 // after the other, through a bounded queue that drops when it is full.
 //
-// Thread safety: thread-safe. It owns one thread.
+// Thread safety: thread-safe. It owns one thread, from the first chunk on, so
+// that a process may give up its rights in between.
 #pragma once
 
 #include <atomic>
@@ -78,7 +79,7 @@ class StripeWriter {
   bool stop_ GUARDED_BY(mutex_) = false;
   uint64_t queued_ GUARDED_BY(mutex_) = 0;
   uint64_t dropped_ GUARDED_BY(mutex_) = 0;
-  std::jthread thread_;
+  std::jthread thread_ GUARDED_BY(mutex_);
 };
 
 }  // namespace morsel
