@@ -48,7 +48,7 @@ Status RootDeletion::MayGoOn() {
 
 Result<bool> RootDeletion::EmptyRecord(const std::string& key) {
   bool was_emptied = false;
-  RETURN_IF_ERROR(RetryWhileChanged(key, [&]() -> Status {
+  const Status done = RetryWhileChanged(key, [&]() -> Status {
     ASSIGN_OR_RETURN(Document document, ReadDocument(store_, key));
     if (document.json.StringOr("root", "") != root_) return Ok();
     document.json["root"] = Json();
@@ -58,7 +58,8 @@ Result<bool> RootDeletion::EmptyRecord(const std::string& key) {
                                     document.info.version));
     was_emptied = true;
     return Ok();
-  }));
+  });
+  RETURN_IF_ERROR(done);
   return was_emptied;
 }
 

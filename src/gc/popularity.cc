@@ -2,6 +2,7 @@
 #include "gc/popularity.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "base/mutex.h"
@@ -78,7 +79,8 @@ Result<std::vector<ChunkName>> FindPopular(ObjectStore& store,
 }  // namespace
 
 void NameCounter::TakeOneFromAll() {
-  std::erase_if(counts_, [](auto& entry) { return --entry.second == 0; });
+  for (auto it = counts_.begin(); it != counts_.end();)
+    it = --it->second == 0 ? counts_.erase(it) : std::next(it);
 }
 
 void NameCounter::Add(const ChunkName& name) {
