@@ -31,8 +31,7 @@
 namespace morsel {
 namespace {
 
-// How long the first child may take until its device is usable.
-constexpr std::chrono::seconds kStartTimeout(25);
+constexpr std::chrono::seconds kStartTimeout(25);  // until a device is usable
 constexpr std::chrono::seconds kSendTimeout(10);
 // What could not be started is tried again so often.
 constexpr std::chrono::seconds kTryAgain(1);
@@ -299,10 +298,11 @@ void Guard::AttendChildsWord() {
     return;
   }
   const auto word = AsText(ByteSpan(buffer).first((*message)->byte_count));
-  // If its cache has died, the next one is for the child anyway.
   if (word == kNeedsCache) {
-    if (cache_->process().pid < 0 || !GiveCache().ok()) return;
-    return LogWarn("the child lost its local cache; it is connected again", {});
+    // If its cache has died, the next one is for the child anyway.
+    if (cache_->process().pid >= 0 && GiveCache().ok())
+      LogWarn("the child lost its local cache; it is connected again", {});
+    return;
   }
   const Status report = ParseReport(word);
   if (report.ok()) {
