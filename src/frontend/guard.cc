@@ -298,8 +298,7 @@ void Guard::AttendChildsWord() {
     return;
   }
   const auto word = AsText(ByteSpan(buffer).first((*message)->byte_count));
-  if (word == kNeedsCache) {
-    // If its cache has died, the next one is for the child anyway.
+  if (word == kNeedsCache) {  // if the cache has died, it gets the next one
     if (cache_->process().pid >= 0 && GiveCache().ok())
       LogWarn("the child lost its local cache; it is connected again", {});
     return;
