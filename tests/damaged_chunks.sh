@@ -57,6 +57,13 @@ done
 morsel convert -q "$(image nasty)" damage:1 >/dev/null
 expect_exit 0 morsel verify damage:1
 
+# Who runs it is told what is damaged, though the agent's log goes.
+first=$(field "$WORK/image" '.chunks[0].name')
+flip_bit "$(file_of "$first")" 5000
+expect_exit 125 morsel run damage:1 -- true
+expect_text "$WORK/err" "${first:0:12}"
+flip_bit "$(file_of "$first")" 5000
+
 # Every damage is found, however many there are.
 jq -r '.chunks[].name' "$WORK/image" | sort -u >"$WORK/names"
 while read -r one; do

@@ -40,6 +40,23 @@ echo 'no_such_setting = 1' >"$WORK/bad.toml"
 expect_exit 1 morsel images --config "$WORK/bad.toml"
 expect_text "$WORK/err" "bad.toml:1"
 
+# What is no plain file stays as it is, and a file stays until the end.
+mkfifo "$WORK/fifo"
+expect_exit 1 morsel convert --ext4 "$WORK/fifo" "$(image nasty)"
+[[ -p $WORK/fifo ]] || fail "the fifo is gone"
+echo kept >"$WORK/old"
+expect_exit 3 morsel convert --ext4 "$WORK/old" oci:/nowhere
+[[ $(<"$WORK/old") == kept ]] || fail "a failed export has changed its file"
+# Nothing of an image steers the terminal.
+mkdir "$WORK/evil"
+echo '{"imageLayoutVersion":"1.0.0"}' >"$WORK/evil/oci-layout"
+printf '{"schemaVersion":2,"manifests":[{"digest":"\\u001b[31m\\nmorsel: fake","size":1}]}' \
+  >"$WORK/evil/index.json"
+morsel convert "oci:$WORK/evil" x 2>"$WORK/err" && fail "it converts"
+[[ $(wc -l <"$WORK/err") == 1 ]] || fail "more than a line: $(cat -v "$WORK/err")"
+grep -q $'\x1b' "$WORK/err" && fail "an escape sequence: $(cat -v "$WORK/err")"
+expect_exit 125 morsel run --overlay '' again:2 -- true
+
 morsel man "$WORK/man"
 for page in "$WORK"/man/*.1; do
   LC_ALL=C.UTF-8 MANWIDTH=80 man --warnings -l "$page" >/dev/null 2>"$WORK/err"

@@ -15,10 +15,23 @@ constexpr int kUsage = 2;
 // The tool's own failures under `run`, as with docker and podman.
 constexpr int kRunFailed = 125;
 
+// Messages repeat what images and servers say: nothing of it may steer the
+// terminal, or look like a line of its own.
+std::string Printable(std::string_view message) {
+  std::string text;
+  for (const char c : message) {
+    const auto byte = static_cast<unsigned char>(c);
+    char escaped[8];
+    std::snprintf(escaped, sizeof(escaped), "\\x%02x", unsigned{byte});
+    text += byte < 0x20 || byte == 0x7f ? escaped : std::string(1, c);
+  }
+  return text;
+}
+
 int Fail(const Error& error, const VerbSpec& verb) {
   const std::string kind(CodeName(error.code));
   std::fprintf(stderr, "morsel: %s: %s (%s)\n", verb.name.c_str(),
-               error.message.c_str(), kind.c_str());
+               Printable(error.message).c_str(), kind.c_str());
   return verb.name == "run" ? kRunFailed : ExitCodeOf(error.code);
 }
 

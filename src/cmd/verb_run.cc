@@ -113,6 +113,11 @@ void PrintErrors(const RunReport& report) {
     std::fprintf(stderr, "morsel: run: %s (%s)\n",
                  report.error->message.c_str(),
                  std::string(CodeName(report.error->code)).c_str());
+  if (!report.device_fault.empty())
+    std::fprintf(stderr,
+                 "morsel: run: reads or writes of the device failed; its agent "
+                 "said last: %s\n",
+                 report.device_fault.c_str());
   if (report.cleanup_error)
     std::fprintf(stderr,
                  "morsel: run: clean-up: %s ('morsel doctor' clears it)\n",
@@ -131,7 +136,7 @@ Result<int> RunRun(Tool& tool, const Arguments& arguments) {
   ASSIGN_OR_RETURN(ForwardedSignals signals, ForwardedSignals::Block());
   const double resolve_ms = MillisecondsSince(begun);
   AttachOptions attach;
-  attach.overlay = arguments.Get("overlay");
+  ASSIGN_OR_RETURN(attach.overlay, OverlayName(arguments));
   attach.until_exit = true;
   const Deadline attaching = SystemClock().Now();
   ASSIGN_OR_RETURN(const AttachedDevice device,

@@ -43,6 +43,10 @@ Result<int> RunDoctor(Tool& tool, const Arguments& arguments);
 Result<int> RunCompletion(Tool& tool, const Arguments& arguments);
 Result<int> RunMan(Tool& tool, const Arguments& arguments);
 
+// The value of --overlay, "" if it was not given. kInvalid: given and empty,
+// which would keep nothing of what the user wants kept.
+Result<std::string> OverlayName(const Arguments& arguments);
+
 // Converts `source` as the verb convert does: shared with run.
 Result<ImageName> ConvertSource(Tool& tool, const std::string& source,
                                 const std::string& name,

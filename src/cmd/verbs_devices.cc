@@ -12,7 +12,7 @@ Result<AttachedDevice> AttachByName(Tool& tool, const Arguments& arguments) {
   ASSIGN_OR_RETURN(KeyService* const keys, tool.Keys());
   AttachOptions options;
   options.read_only = arguments.Has("read-only");
-  options.overlay = arguments.Get("overlay");
+  ASSIGN_OR_RETURN(options.overlay, OverlayName(arguments));
   return AttachDevice(tool.config(), image.name, image.resolved, image.data_key,
                       *keys, options);
 }
@@ -45,6 +45,15 @@ Result<std::vector<std::string>> AlivePaths(const Config& config) {
 }
 
 }  // namespace
+
+Result<std::string> OverlayName(const Arguments& arguments) {
+  std::string name = arguments.Get("overlay");
+  if (arguments.Has("overlay") && name.empty())
+    return MakeError(Code::kInvalid,
+                     "--overlay has no name; without the option the writes end "
+                     "with the device");
+  return name;
+}
 
 Result<int> RunAttach(Tool& tool, const Arguments& arguments) {
   if (arguments.Has("list")) return ListAttached(tool);

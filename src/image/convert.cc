@@ -2,10 +2,13 @@
 #include "image/convert.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdio>
+#include <cstdlib>
 #include <optional>
 #include <utility>
 
@@ -215,17 +218,23 @@ Result<ConvertReport> ConvertImage(const ConvertRequest& request,
 
 Status ExportExt4(const ConvertRequest& request, const std::string& path,
                   Progress& progress) {
+  struct stat info {};
+  if (::stat(path.c_str(), &info) == 0 && !S_ISREG(info.st_mode))
+    return MakeError(Code::kInvalid,
+                     path + " is there and no regular file; name another");
   const FlattenOptions options = OptionsOf(request);
   ASSIGN_OR_RETURN(const FlatImage flat, FlattenImage(options, progress));
-  ASSIGN_OR_RETURN(const Fd file,
-                   OpenFile(path, O_CREAT | O_TRUNC | O_WRONLY, 0644));
-  const Status written =
-      ExportTo(flat, file.get(), options.thread_count, progress);
-  if (!written.ok()) {
-    ::unlink(path.c_str());
-    return Error(written.error()).Wrap(path);
-  }
-  return Ok();
+  // Beside it, so that a failure leaves what was there.
+  std::string temporary = path + ".tmp-XXXXXX";
+  const Fd file(::mkostemp(temporary.data(), O_CLOEXEC));
+  if (!file) return ErrnoError(errno, "make a temporary file for " + path);
+  Status written = ExportTo(flat, file.get(), options.thread_count, progress);
+  if (written.ok() && (::fchmod(file.get(), 0644) != 0 ||
+                       ::rename(temporary.c_str(), path.c_str()) != 0))
+    written = ErrnoError(errno, "put it in its place");
+  if (written.ok()) return Ok();
+  ::unlink(temporary.c_str());
+  return Error(written.error()).Wrap(path);
 }
 
 }  // namespace morsel

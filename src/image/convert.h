@@ -68,7 +68,9 @@ Result<ConvertReport> ConvertImage(const ConvertRequest& request,
                                    const ConvertContext& context);
 
 // The plain ext4 of an image written to `path` as a sparse file, without any
-// origin: for tests and for people who want the file system.
+// origin: for tests and for people who want the file system. A file that is
+// there is replaced in the end, and stays if this fails; kInvalid: it is a
+// device, a folder or the like.
 Status ExportExt4(const ConvertRequest& request, const std::string& path,
                   Progress& progress);
 

@@ -97,8 +97,8 @@ Status MountExt4(const LoopDevice& loop, const std::string& dir,
   if (reason == EINVAL || reason == EUCLEAN || reason == EIO)
     return MakeError(Code::kCorrupt,
                      what +
-                         ": the kernel found no sound ext4 on it; `dmesg` "
-                         "and the device's agent.log say more");
+                         ": the kernel cannot read it, or found no sound ext4 "
+                         "on it; `dmesg` and the agent's log say more");
   return ErrnoError(reason, what);
 }
 

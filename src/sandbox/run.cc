@@ -255,8 +255,10 @@ Status ContainerRun::CleanUp() {
   };
   if (folder_) keep(folder_->DeleteFromRunc());
   const DeviceFolder device(request_.config, request_.device.id);
-  if (Result<DeviceStats> stats = ReadDeviceStats(device.path()); stats.ok())
+  if (Result<DeviceStats> stats = ReadDeviceStats(device.path()); stats.ok()) {
     report_.device_stats = StatsToJson(*stats);
+    if (stats->errors > 0) report_.device_fault = device.LastLogLine();
+  }
   if (root_is_mounted_ &&
       ::umount2(folder_->rootfs_dir().c_str(), UMOUNT_NOFOLLOW) != 0)
     keep(ErrnoError(errno, "umount " + folder_->rootfs_dir()));

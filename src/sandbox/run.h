@@ -49,6 +49,9 @@ struct RunReport {
   // What went wrong while cleaning up; the exit code is the command's.
   std::optional<Error> cleanup_error;
   RunTimings timings;
+  // The last line of the agent's log, if reads or writes of the device failed;
+  // the log itself goes with the device.
+  std::string device_fault;
   // The device's counters when the command had ended (block/device_stats.h),
   // by their names; null if the agent was dead.
   Json device_stats;

@@ -228,8 +228,9 @@ TEST_P(ObjectStoreTest, RefusesHostileKeys) {
 }
 
 TEST_P(ObjectStoreTest, HonoursConditions) {
-  EXPECT_TRUE(CheckConditionalWrites(*store_).ok());
-  EXPECT_TRUE(Keys("").empty());
+  // The second time it finds what the first has left.
+  for (int i = 0; i < 2; ++i) EXPECT_TRUE(CheckConditionalWrites(*store_).ok());
+  EXPECT_EQ(Keys(""), Keys("scratch/"));
 }
 
 TEST_P(ObjectStoreTest, RandomOperationsMatchAMap) {

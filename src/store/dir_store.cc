@@ -105,6 +105,7 @@ Status MakePart(int directory_fd, const std::string& name, uid_t owner) {
 
 Result<std::unique_ptr<ObjectStore>> DirStore::Open(const std::string& path,
                                                     Access access) {
+  const bool is_new = ::access(path.c_str(), F_OK) != 0;
   if (access == Access::kWrite)
     RETURN_IF_ERROR_AS(MakeDirectories(path, 0755), "open the store");
   struct stat info;
@@ -112,6 +113,9 @@ Result<std::unique_ptr<ObjectStore>> DirStore::Open(const std::string& path,
     return MakeError(Code::kInvalid, path + " is a file: name a folder");
   ASSIGN_OR_RETURN_AS(Fd directory, OpenFile(path, O_RDONLY | O_DIRECTORY),
                       "open the store");
+  // Whatever the umask is: the local cache reads as a user of its own.
+  if (is_new && ::fchmod(directory.get(), 0755) != 0)
+    return ErrnoError(errno, "set the mode of " + path);
   auto store = FromDirectory(std::move(directory), access);
   if (!store.ok()) return std::move(store).error().Wrap("the store " + path);
   return store;

@@ -79,15 +79,18 @@ TEST(DirStore, WorksOnADescriptorAlone) {
 TEST(DirStore, IsReadableByOtherUsersWhateverTheUmask) {
   const TestFolder folder;
   const mode_t before = ::umask(077);
-  auto store = OpenForWriting(folder.path());
+  const std::string top = folder.path() + "/origin";
+  auto store = OpenForWriting(top);
   EXPECT_TRUE(store->Put("a/put", {}).ok());
   EXPECT_TRUE(store->PutIfAbsent("b/new", {}).ok());
   ::umask(before);
   struct stat info;
-  ASSERT_EQ(::stat((folder.path() + "/a").c_str(), &info), 0);
-  EXPECT_EQ(info.st_mode & 0777, 0755u);
+  for (const char* name : {"", "/a"}) {
+    ASSERT_EQ(::stat((top + name).c_str(), &info), 0);
+    EXPECT_EQ(info.st_mode & 0777, 0755u);
+  }
   for (const char* name : {"/a/put", "/b/new"}) {
-    ASSERT_EQ(::stat((folder.path() + name).c_str(), &info), 0);
+    ASSERT_EQ(::stat((top + name).c_str(), &info), 0);
     EXPECT_EQ(info.st_mode & 0777, 0644u);
   }
 }
