@@ -54,8 +54,9 @@ class TlsStream final : public Stream {
       size_t count = 0;
       const int result =
           SSL_read_ex(ssl_.get(), part.iov_base, part.iov_len, &count);
-      if (result == 1) return count;
-      return Explain(result);
+      if (result != 1) return Explain(result);
+      has_heard_ = true;
+      return count;
     }
     return size_t{0};
   }
@@ -112,12 +113,19 @@ class TlsStream final : public Stream {
       return MakeError(
           Code::kDenied,
           "TLS: " + ReasonOf(error) + "; check the certificates of both sides");
-    return MakeError(Code::kUnavailable, "TLS: " + ReasonOf(error));
+    // In TLS 1.3 a client has done its part before the server looks at its
+    // certificate, and what it then sends can overtake the server's alert.
+    const char* const hint =
+        has_heard_ ? ""
+                   : " before the first answer; check the certificates of both "
+                     "sides, should it happen again";
+    return MakeError(Code::kUnavailable, "TLS: " + ReasonOf(error) + hint);
   }
 
   const Fd socket_;
   const SslPtr ssl_;
   short awaited_ = POLLIN;
+  bool has_heard_ = false;  // anything from the other side
 };
 
 class Context final : public TlsContext {
