@@ -33,8 +33,6 @@ namespace {
 
 constexpr uint64_t kMaxSetupBytes = kMiB;
 constexpr uint64_t kMaxManifestBytes = 256 * kMiB;
-// A local cache that is lost is asked for so often.
-constexpr std::chrono::seconds kAskForCachePeriod(1);
 
 // A whole inherited file, from its beginning; closes it.
 Result<Bytes> ReadInherited(int number, uint64_t limit) {
@@ -132,8 +130,6 @@ class Child {
   Result<LocalCacheChannel> AwaitCache();
   // Takes new local caches from the guard.
   void Attend(const std::stop_token& stop);
-  // Of the guard, while there is none.
-  void AskForCache();
 
   Fd guard_;
   std::optional<FuseSlots> slots_;
@@ -216,19 +212,11 @@ void Child::Serve() {
   ::shutdown(guard_.get(), SHUT_RD);  // wakes it
 }
 
-void Child::AskForCache() {
-  if (cache_->IsConnected()) return;
-  // A guard that has died has a twin, which gives one.
-  static_cast<void>(
-      SendMessage(guard_.get(), AsBytes(kNeedsCache), {}, InOneMinute()));
-}
-
 void Child::Attend(const std::stop_token& stop) {
   while (!stop.stop_requested()) {
     std::array<std::byte, 16> buffer;
-    Result<ReceivedMessage> message = ReceiveMessage(
-        guard_.get(), buffer, SystemClock().Now() + kAskForCachePeriod);
-    AskForCache();
+    Result<ReceivedMessage> message =
+        ReceiveMessage(guard_.get(), buffer, Deadline::max());
     if (!message.ok() && message.error().code == Code::kUnavailable) return;
     if (!message.ok() || message->fds.size() != 1) continue;
     Result<LocalCacheChannel> channel =

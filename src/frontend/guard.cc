@@ -31,7 +31,8 @@
 namespace morsel {
 namespace {
 
-constexpr std::chrono::seconds kStartTimeout(25);  // until a device is usable
+// How long the first child may take until its device is usable.
+constexpr std::chrono::seconds kStartTimeout(25);
 constexpr std::chrono::seconds kSendTimeout(10);
 // What could not be started is tried again so often.
 constexpr std::chrono::seconds kTryAgain(1);
@@ -297,13 +298,8 @@ void Guard::AttendChildsWord() {
     child_socket_.Close();
     return;
   }
-  const auto word = AsText(ByteSpan(buffer).first((*message)->byte_count));
-  if (word == kNeedsCache) {  // if the cache has died, it gets the next one
-    if (cache_->process().pid >= 0 && GiveCache().ok())
-      LogWarn("the child lost its local cache; it is connected again", {});
-    return;
-  }
-  const Status report = ParseReport(word);
+  const Status report =
+      ParseReport(AsText(ByteSpan(buffer).first((*message)->byte_count)));
   if (report.ok()) {
     child_state_ = ChildState::kServing;
     WriteNote();
