@@ -17,6 +17,7 @@ Json EncodeAlarm(const Alarm& alarm) {
   json["worker"] = alarm.worker;
   json["reader"] = alarm.reader;
   json["at"] = alarm.at_unix_seconds;
+  json["raised"] = alarm.raised;
   json["acknowledged"] = alarm.acknowledged;
   return json;
 }
@@ -27,16 +28,19 @@ Alarm DecodeAlarm(const Json& json) {
           .worker = json.StringOr("worker", ""),
           .reader = json.StringOr("reader", ""),
           .at_unix_seconds = json.IntOr("at", 0),
+          .raised = json.IntOr("raised", 1),
           .acknowledged = json.BoolOr("acknowledged", false)};
 }
 
 // Made, or raised again if it was acknowledged. One try.
-Status RaiseOnce(ObjectStore& store, const Alarm& alarm) {
+Status RaiseOnce(ObjectStore& store, Alarm alarm) {
   const std::string key = AlarmKey(alarm);
   const Status made = CreateDocument(store, key, EncodeAlarm(alarm));
   if (made.ok() || made.error().code != Code::kExists) return made;
   ASSIGN_OR_RETURN(const Document standing, ReadDocument(store, key));
-  if (!DecodeAlarm(standing.json).acknowledged) return Ok();
+  const Alarm seen = DecodeAlarm(standing.json);
+  if (!seen.acknowledged) return Ok();
+  alarm.raised = seen.raised + 1;
   return ReplaceDocument(store, key, EncodeAlarm(alarm), standing.info.version);
 }
 

@@ -24,6 +24,10 @@ struct Alarm {
   std::string worker;  // IsHolderName
   std::string reader;  // who read, for people
   int64_t at_unix_seconds = 0;
+  // How often, also after an acknowledgement. A store may name a version by its
+  // bytes: without the count, an alarm that is raised again within the second
+  // of the last would have its version, and be acknowledged unseen.
+  int64_t raised = 1;
   bool acknowledged = false;
 };
 
