@@ -20,6 +20,7 @@
 
 namespace morsel {
 
+// Process ids; whoever does not run is written as 0.
 struct AgentNote {
   pid_t guard = 0;
   pid_t twin = 0;

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <csignal>
@@ -14,6 +15,7 @@
 #include <thread>
 #include <utility>
 
+#include "base/clock.h"
 #include "base/confine.h"
 #include "base/log.h"
 #include "block/agent_setup.h"
@@ -33,6 +35,11 @@ namespace {
 
 constexpr uint64_t kMaxSetupBytes = kMiB;
 constexpr uint64_t kMaxManifestBytes = 256 * kMiB;
+
+// A guard that knows of a cache's death gives the next one by itself; who has
+// waited so long asks, and twice as long before he asks again.
+constexpr std::chrono::seconds kAskForCacheAfter(2);
+constexpr std::chrono::seconds kAskForCacheAtMost(32);
 
 // A whole inherited file, from its beginning; closes it.
 Result<Bytes> ReadInherited(int number, uint64_t limit) {
@@ -128,10 +135,15 @@ class Child {
                      std::optional<OverlayOptions> overlay);
   // The first local cache that answers.
   Result<LocalCacheChannel> AwaitCache();
-  // Takes new local caches from the guard.
+  // Takes new local caches from the guard, and asks for one if none comes.
   void Attend(const std::stop_token& stop);
+  void AskForCache();
+  // The next word of the guard's.
+  Result<ReceivedMessage> Hear(Deadline deadline);
+  Status TakeCache(Fd socket);
 
   Fd guard_;
+  uint64_t caches_received_ = 0;
   std::optional<FuseSlots> slots_;
   std::optional<MappedDeviceStats> stats_;
   std::unique_ptr<LocalCacheSource> cache_;
@@ -168,9 +180,7 @@ Status Child::Start() {
 // followed by another.
 Result<LocalCacheChannel> Child::AwaitCache() {
   while (true) {
-    std::array<std::byte, 16> buffer;
-    ASSIGN_OR_RETURN_AS(ReceivedMessage message,
-                        ReceiveMessage(guard_.get(), buffer, Deadline::max()),
+    ASSIGN_OR_RETURN_AS(ReceivedMessage message, Hear(Deadline::max()),
                         "the guard");
     if (message.fds.size() != 1) continue;
     Result<LocalCacheChannel> channel =
@@ -212,19 +222,44 @@ void Child::Serve() {
   ::shutdown(guard_.get(), SHUT_RD);  // wakes it
 }
 
+Result<ReceivedMessage> Child::Hear(Deadline deadline) {
+  std::array<std::byte, 16> buffer;
+  Result<ReceivedMessage> message =
+      ReceiveMessage(guard_.get(), buffer, deadline);
+  if (message.ok() && message->fds.size() == 1) ++caches_received_;
+  return message;
+}
+
+// A guard that has died has a twin, which hears it.
+void Child::AskForCache() {
+  const std::string word = NeedsCacheReport(caches_received_).Dump();
+  static_cast<void>(
+      SendMessage(guard_.get(), AsBytes(word), {}, InOneMinute()));
+}
+
+Status Child::TakeCache(Fd socket) {
+  ASSIGN_OR_RETURN(LocalCacheChannel channel,
+                   LocalCacheSource::Handshake(std::move(socket)));
+  return cache_->Replace(std::move(channel));
+}
+
 void Child::Attend(const std::stop_token& stop) {
+  std::chrono::seconds patience = kAskForCacheAfter;
   while (!stop.stop_requested()) {
-    std::array<std::byte, 16> buffer;
-    Result<ReceivedMessage> message =
-        ReceiveMessage(guard_.get(), buffer, Deadline::max());
+    Result<ReceivedMessage> message = Hear(SystemClock().Now() + patience);
     if (!message.ok() && message.error().code == Code::kUnavailable) return;
+    if (!message.ok() && message.error().code == Code::kTimeout) {
+      const bool lacks = !cache_->IsConnected();
+      if (lacks) AskForCache();
+      patience = lacks ? std::min(patience * 2, kAskForCacheAtMost)
+                       : kAskForCacheAfter;
+      continue;
+    }
     if (!message.ok() || message->fds.size() != 1) continue;
-    Result<LocalCacheChannel> channel =
-        LocalCacheSource::Handshake(std::move(message->fds[0]));
-    Status replaced = channel.ok() ? cache_->Replace(std::move(channel).value())
-                                   : Status(std::move(channel).error());
-    if (!replaced.ok())
-      LogError("no new local cache", {{"cause", replaced.error().message}});
+    const Status taken = TakeCache(std::move(message->fds[0]));
+    if (taken.ok()) patience = kAskForCacheAfter;
+    if (!taken.ok())
+      LogError("no new local cache", {{"cause", taken.error().message}});
   }
 }
 

@@ -33,7 +33,6 @@ namespace {
 
 // How long the first child may take until its device is usable.
 constexpr std::chrono::seconds kStartTimeout(25);
-constexpr std::chrono::seconds kSendTimeout(10);
 // What could not be started is tried again so often.
 constexpr std::chrono::seconds kTryAgain(1);
 
@@ -100,7 +99,8 @@ class Guard {
   Twin twin_;
   Fd control_;  // listens
   Fd reply_;    // to who has asked for this program, until it serves
-  bool is_attached_ = false;  // a first child has served
+  Deadline try_again_ = Deadline::max();  // what could not be started
+  bool is_attached_ = false;              // a first child has served
   bool took_over_ = false;
 };
 
@@ -184,6 +184,7 @@ void Guard::StartChild() {
   child_ = std::move(started->process);
   child_socket_ = std::move(started->socket);
   child_state_ = ChildState::kStarting;
+  cache_->ForgetChild();
   // First the twin: it must know of every child that may begin.
   TellTwin(TwinNews::Kind::kChild, child_, child_socket_);
   if (const Status given = GiveCache(); !given.ok())
@@ -193,11 +194,7 @@ void Guard::StartChild() {
 
 Status Guard::GiveCache() {
   if (cache_->process().pid < 0 || !child_socket_) return Ok();
-  ASSIGN_OR_RETURN(const Fd client, cache_->NewClient());
-  const std::array<int, 1> fds = {client.get()};
-  const std::array<std::byte, 1> packet = {std::byte{1}};
-  return SendMessage(child_socket_.get(), packet, fds,
-                     SystemClock().Now() + kSendTimeout);
+  return cache_->GiveClient(child_socket_);
 }
 
 void Guard::TellTwin(TwinNews::Kind kind, const Child& process,
@@ -262,8 +259,10 @@ int Guard::Supervise() {
 std::optional<int> Guard::Step(Deadline deadline) {
   const bool lacks_twin = is_attached_ && !twin_.exists();
   const bool lacks = child_.pid < 0 || cache_->process().pid < 0 || lacks_twin;
-  const Deadline until =
-      lacks ? std::min(deadline, SystemClock().Now() + kTryAgain) : deadline;
+  // Whatever else happens meanwhile does not put it off.
+  if (!lacks) try_again_ = Deadline::max();
+  if (lacks && try_again_ == Deadline::max())
+    try_again_ = SystemClock().Now() + kTryAgain;
   std::array<pollfd, 6> polled = {
       pollfd{child_.pidfd.get(), POLLIN, 0},
       pollfd{child_socket_.get(), POLLIN, 0},
@@ -271,20 +270,22 @@ std::optional<int> Guard::Step(Deadline deadline) {
       pollfd{cache_->process().pidfd.get(), POLLIN, 0},
       pollfd{twin_.process().pidfd.get(), POLLIN, 0},
       pollfd{reply_ ? -1 : control_.get(), POLLIN, 0}};
-  const int count =
-      ::poll(polled.data(), polled.size(), MillisecondsUntil(until));
+  const int count = ::poll(polled.data(), polled.size(),
+                           MillisecondsUntil(std::min(deadline, try_again_)));
   if (count < 0) {
     if (errno == EINTR) return std::nullopt;
     LogError("poll failed", {{"errno", errno}});
     return End(1);
   }
+  const bool again = SystemClock().Now() >= try_again_;
+  if (again) try_again_ = Deadline::max();
   if (polled[1].revents != 0) AttendChildsWord();
   if (polled[0].revents != 0) return AttendChildsEnd();
   if (polled[2].revents != 0) AttendSignal();
   if (child_.pid < 0) return AttendChildsEnd();
-  if (polled[3].revents != 0 || (count == 0 && cache_->process().pid < 0))
+  if (polled[3].revents != 0 || (again && cache_->process().pid < 0))
     AttendCache();
-  if (polled[4].revents != 0 || (count == 0 && lacks_twin)) AttendTwin();
+  if (polled[4].revents != 0 || (again && lacks_twin)) AttendTwin();
   if (polled[5].revents != 0) AttendControl();
   return std::nullopt;
 }
@@ -298,8 +299,13 @@ void Guard::AttendChildsWord() {
     child_socket_.Close();
     return;
   }
-  const Status report =
-      ParseReport(AsText(ByteSpan(buffer).first((*message)->byte_count)));
+  const auto word = AsText(ByteSpan(buffer).first((*message)->byte_count));
+  if (const auto received = ParseNeedsCache(word)) {
+    if (cache_->MustReplace(*received) && GiveCache().ok())
+      LogWarn("the child lost its local cache; it is connected again", {});
+    return;
+  }
+  const Status report = ParseReport(word);
   if (report.ok()) {
     child_state_ = ChildState::kServing;
     WriteNote();
@@ -438,16 +444,12 @@ void Guard::FailUpgrade(const Error& error) {
 }
 
 void Guard::WriteNote() {
-  const auto pid_of = [](const Child& process) {
-    return process.pid > 0 ? process.pid : 0;
-  };
-  const AgentNote note{
-      .guard = ::getpid(),
-      .twin = pid_of(twin_.process()),
-      .child = pid_of(child_),
-      // The shared one is not the device's to end.
-      .cache = cache_->is_shared() ? 0 : pid_of(cache_->process()),
-      .deaths = slots_->Deaths()};
+  const AgentNote note{.guard = ::getpid(),
+                       .twin = twin_.process().pid,
+                       .child = child_.pid,
+                       // The shared one is not the device's to end.
+                       .cache = cache_->is_shared() ? 0 : cache_->process().pid,
+                       .deaths = slots_->Deaths()};
   if (const Status written = note.Write(setup().device_dir); !written.ok())
     LogWarn("cannot say who serves the device",
             {{"cause", written.error().message}});

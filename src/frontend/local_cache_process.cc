@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <csignal>
 #include <filesystem>
 #include <limits>
@@ -26,6 +27,7 @@ constexpr int kArenaFd = 5;
 // How long the shared one may take to admit; again, the guard has more to do.
 constexpr std::chrono::seconds kAdmissionTime(10);
 constexpr std::chrono::seconds kAgainTime(1);
+constexpr std::chrono::seconds kSendTimeout(10);
 // How long a private one may take to end its lease.
 constexpr int kEndMilliseconds = 3000;
 
@@ -123,6 +125,23 @@ Result<Fd> LocalCacheProcess::NewClient() {
   ASSIGN_OR_RETURN(auto ends, MakeSocketPair());
   RETURN_IF_ERROR(SendNewClient(control_.get(), ends.second));
   return std::move(ends.first);
+}
+
+Status LocalCacheProcess::GiveClient(const Fd& socket) {
+  ASSIGN_OR_RETURN(const Fd client, NewClient());
+  const std::array<int, 1> fds = {client.get()};
+  const std::array<std::byte, 1> packet = {std::byte{1}};
+  RETURN_IF_ERROR(SendMessage(socket.get(), packet, fds,
+                              SystemClock().Now() + kSendTimeout));
+  ++given_;
+  return Ok();
+}
+
+bool LocalCacheProcess::MustReplace(uint64_t received) {
+  // A twin does not know what was given before.
+  given_ = std::max(given_, received);
+  pollfd ended{process_.pidfd.get(), POLLIN, 0};
+  return received == given_ && process_.pid > 0 && ::poll(&ended, 1, 0) == 0;
 }
 
 void LocalCacheProcess::Adopt(Child process, Fd control) {

@@ -39,8 +39,14 @@ class LocalCacheProcess {
   const Child& process() const { return process_; }
   const Fd& control() const { return control_; }
   const Fd& arena() const { return arena_; }
-  // The client's end of a new connection. kUnavailable: it has died.
-  Result<Fd> NewClient();
+  // Gives the child at the other end of `socket` a new connection.
+  // kUnavailable: the daemon or the child has died.
+  Status GiveClient(const Fd& socket);
+  // The next child has got none yet.
+  void ForgetChild() { given_ = 0; }
+  // A child that has got `received` connections has lost the last. False: it
+  // gets the next one anyhow, as one is on its way, or the daemon has ended.
+  bool MustReplace(uint64_t received);
   // After its death: starts the next, or connects to it. kUnavailable: too many
   // died in a row, or the shared one is not there yet: try again.
   Status Restart();
@@ -54,12 +60,15 @@ class LocalCacheProcess {
   explicit LocalCacheProcess(const AgentSetup& setup) : setup_(setup) {}
   Status Spawn();
   Status Connect(bool is_starting);
+  // The client's end of a new connection.
+  Result<Fd> NewClient();
 
   AgentSetup setup_;
   Fd arena_;
   Child process_;
   Fd control_;
-  Fd client_;  // the first; none once it is given
+  Fd client_;           // the first; none once it is given
+  uint64_t given_ = 0;  // to this child; a twin that takes over starts from 0
   std::chrono::steady_clock::time_point started_{};
   std::chrono::steady_clock::time_point attached_{};
   int quick_deaths_ = 0;

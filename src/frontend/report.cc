@@ -2,6 +2,11 @@
 #include "frontend/report.h"
 
 namespace morsel {
+namespace {
+
+constexpr const char* kNeedsCache = "needs_cache";
+
+}  // namespace
 
 Json ErrorReport(const Error& error) {
   Json report;
@@ -23,6 +28,20 @@ Status ParseReport(std::string_view text) {
     if (CodeName(code) == word)
       return MakeError(code, error->StringOr("message", ""));
   return MakeError(Code::kInternal, error->StringOr("message", ""));
+}
+
+Json NeedsCacheReport(uint64_t received) {
+  Json report;
+  report[kNeedsCache] = received;
+  return report;
+}
+
+std::optional<uint64_t> ParseNeedsCache(std::string_view text) {
+  const Result<Json> report = Json::Parse(text);
+  if (!report.ok()) return std::nullopt;
+  const int64_t received = report->IntOr(kNeedsCache, -1);
+  if (received < 0) return std::nullopt;
+  return static_cast<uint64_t>(received);
 }
 
 }  // namespace morsel

@@ -77,6 +77,11 @@ class Source final : public LocalCacheSource {
   Status Replace(LocalCacheChannel channel) override EXCLUDES(mutex_);
   Result<ChunkView> Get(const ChunkRef& ref, const Want& want) override;
 
+  bool IsConnected() const override EXCLUDES(mutex_) {
+    MutexLock lock(mutex_);
+    return socket_ != nullptr;
+  }
+
   LocalCacheStats Stats() const override {
     return {counters_.hits, counters_.misses, counters_.bytes_loaded, retries_,
             bad_pages_};

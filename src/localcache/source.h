@@ -69,6 +69,10 @@ class LocalCacheSource : public ChunkSource {
   // is of another layout; the old one stays.
   virtual Status Replace(LocalCacheChannel channel) = 0;
 
+  // False from the moment that the daemon's end of the socket is closed until
+  // Replace: it is down, or has cut this client off.
+  virtual bool IsConnected() const = 0;
+
   virtual LocalCacheStats Stats() const = 0;
 };
 
