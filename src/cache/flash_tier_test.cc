@@ -181,6 +181,8 @@ TEST_F(FlashTierTest, WhatIsUsedAgainOutlivesAScan) {
   for (int i = 0; i < 5000; ++i) {
     clock_.Advance(std::chrono::seconds(1));
     ASSERT_TRUE(Put("scan" + std::to_string(i), text).ok());
+    // The writer decides what is hot: neither may run ahead of the other.
+    ASSERT_TRUE(tier_->Flush().ok());
     (void)tier_->Get("hot" + std::to_string(i % 60));
   }
   int kept = 0;
