@@ -199,7 +199,8 @@ VerbSpec StatVerb() {
           "Shows for each tier of the worker's shared local cache how many "
           "chunks it gave, missed, and held damaged, how often it did not "
           "answer so that the next tier was asked, and how long it took; and "
-          "for each attached device what it read, wrote and loaded.",
+          "for each attached device what it read, wrote and loaded, and what "
+          "its own local cache gave if it has one (local_cache in --json).",
       .arguments = {},
       .options = {},
       .examples = {{"morsel stat --json | jq .local_cache.tiers",

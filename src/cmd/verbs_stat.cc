@@ -13,6 +13,7 @@
 #include "block/device_stats.h"
 #include "cmd/verbs.h"
 #include "localcache/shared_client.h"
+#include "sandbox/agent_process.h"
 #include "sandbox/device.h"
 #include "sandbox/device_folder.h"
 
@@ -21,9 +22,24 @@ namespace {
 
 constexpr std::chrono::seconds kPatience(5);
 
+// What the device's own local cache counts; null if it uses the shared one, or
+// there is none that answers.
+Json PrivateCacheJson(const DeviceFolder& folder) {
+  const Result<Json> agent = folder.Read("agent.json");
+  if (!agent.ok() || !ProcessMark::FromJson(*agent, "cache").IsAlive())
+    return {};
+  const Deadline deadline = SystemClock().Now() + kPatience;
+  const Result<Fd> socket = ConnectToPrivateCache(folder, deadline);
+  if (!socket.ok()) return {};
+  Result<Json> report = AskForReport(*socket, deadline);
+  return report.ok() ? std::move(report).value() : Json();
+}
+
 Json DeviceJson(const Config& config, const AttachedDevice& device) {
   Json json = device.ToJson();
-  const auto stats = ReadDeviceStats(DeviceFolder(config, device.id).path());
+  const DeviceFolder folder(config, device.id);
+  json["local_cache"] = PrivateCacheJson(folder);
+  const auto stats = ReadDeviceStats(folder.path());
   if (!stats.ok()) return json;
   json["reads"] = stats->reads;
   json["read_bytes"] = stats->read_bytes;
@@ -37,7 +53,8 @@ Json DeviceJson(const Config& config, const AttachedDevice& device) {
   return json;
 }
 
-// {"local_cache": what the shared one says, or null; "devices": [...]}
+// {"local_cache": what the shared one says, or null; "devices": [...]}, where a
+// device with a local cache of its own has what that says as "local_cache".
 Result<Json> Gather(Tool& tool) {
   Json json;
   json["local_cache"] = Json();
@@ -117,6 +134,25 @@ std::string CacheText(const Json& cache) {
          Number(*zone, "stripes_repaired") + " repaired\n";
 }
 
+// A line of a private local cache: of its tiers the origin is the only one
+// behind the arena.
+std::string OwnCacheText(const Json& cache) {
+  std::string text = "  own local cache: " + Number(cache, "arena_chunks") +
+                     " chunks, " + Size(cache, "arena_bytes") + " of " +
+                     Size(cache, "arena_limit_bytes");
+  const Json* tiers = cache.Find("tiers");
+  if (tiers == nullptr || tiers->AsArray() == nullptr) return text + "\n";
+  for (const Json& tier : *tiers->AsArray()) {
+    const Json* times = tier.Find("latency");
+    if (tier.StringOr("tier", "") != "origin" || times == nullptr) continue;
+    text += "; origin: " + Number(tier, "hits") + " chunks, " +
+            Number(tier, "corrupt") + " damaged, " + Number(tier, "errors") +
+            " failures, p50 " + Number(*times, "p50_us") + " us, p99 " +
+            Number(*times, "p99_us") + " us";
+  }
+  return text + "\n";
+}
+
 std::string DevicesText(const Json& devices) {
   if (devices.AsArray()->empty()) return "no device is attached\n";
   std::string text = Line({"device", "reads", "read", "writes", "written",
@@ -129,6 +165,8 @@ std::string DevicesText(const Json& devices) {
               Number(device, "cache_misses"), Size(device, "bytes_loaded")});
     text += "  " + device.StringOr("image", "") +
             (device.BoolOr("alive", true) ? "" : "  (dead)") + "\n";
+    const Json* cache = device.Find("local_cache");
+    if (cache != nullptr && !cache->is_null()) text += OwnCacheText(*cache);
   }
   return text;
 }

@@ -97,6 +97,15 @@ Result<AgentFiles> AgentFiles::Inherit(const GuardState& state) {
   return files;
 }
 
+void AgentFiles::AddTo(GuardState& state) const {
+  state.slots = slots.get();
+  state.stats = stats.get();
+  if (!overlay) return;
+  state.overlay_data = overlay->data.get();
+  state.overlay_map = overlay->map.get();
+  state.overlay_key = overlay->key.get();
+}
+
 Result<FuseSlots> AgentFiles::MapMarks() const {
   return FuseSlots::Map(slots.get(), setup.thread_count,
                         FuseSlots::Part::kHeader);

@@ -35,6 +35,8 @@ struct AgentFiles {
   static Result<AgentFiles> Make();
   // The part of the slots that a guard needs.
   Result<FuseSlots> MapMarks() const;
+  // For a newer program that takes over.
+  void AddTo(GuardState& state) const;
   // Owns those of `state` from then on.
   static Result<AgentFiles> Inherit(const GuardState& state);
 };

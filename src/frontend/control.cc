@@ -24,16 +24,17 @@ Fd OpenControl(const std::string& device_dir) {
   return Fd();
 }
 
-std::optional<UpgradeRequest> TakeRequest(int listener) {
+std::optional<ControlRequest> TakeRequest(int listener) {
   Result<std::optional<Fd>> client = TryAccept(listener);
   if (!client.ok() || !client->has_value()) return std::nullopt;
-  UpgradeRequest request{.client = std::move(**client), .program = {}};
+  ControlRequest request{.client = std::move(**client), .program = {}};
   Bytes buffer(64 * kKiB);
   const Result<ReceivedMessage> message = ReceiveMessage(
       request.client.get(), buffer, SystemClock().Now() + kAskTime);
   if (!message.ok()) return std::nullopt;
   const Result<Json> json =
       Json::Parse(AsText(ByteSpan(buffer).first(message->byte_count)));
+  if (json.ok() && json->BoolOr("cache", false)) return request;
   if (json.ok()) request.program = json->StringOr("upgrade", "");
   if (request.program.starts_with('/')) return request;
   Reply(request.client,

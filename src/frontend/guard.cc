@@ -71,7 +71,7 @@ class Guard {
   void AttendSignal();
   void AttendCache();
   void AttendTwin();
-  // Someone who asks for a newer program.
+  // Someone who asks for a newer program, or for the local cache.
   void AttendControl();
   GuardState State(const Fd& reply) const;
   void FinishUpgrade();
@@ -395,13 +395,7 @@ bool Guard::BuryChild() {
 GuardState Guard::State(const Fd& reply) const {
   GuardState state;
   state.fuse = mount_->fd();
-  state.slots = files_->slots.get();
-  state.stats = files_->stats.get();
-  if (files_->overlay) {
-    state.overlay_data = files_->overlay->data.get();
-    state.overlay_map = files_->overlay->map.get();
-    state.overlay_key = files_->overlay->key.get();
-  }
+  files_->AddTo(state);
   state.arena = cache_->arena().get();
   state.control = control_.get();
   state.reply = reply.get();
@@ -412,8 +406,13 @@ GuardState Guard::State(const Fd& reply) const {
 }
 
 void Guard::AttendControl() {
-  const std::optional<UpgradeRequest> request = TakeRequest(control_.get());
+  const std::optional<ControlRequest> request = TakeRequest(control_.get());
   if (!request) return;
+  if (request->program.empty()) {
+    const Status lent = cache_->LendClient(request->client);
+    if (!lent.ok()) Reply(request->client, ErrorReport(lent.error()));
+    return;
+  }
   LogInfo("a newer program takes over", {{"program", request->program}});
   // This returns only if it fails.
   const Error error = State(request->client).Exec(request->program);

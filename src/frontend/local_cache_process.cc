@@ -127,21 +127,44 @@ Result<Fd> LocalCacheProcess::NewClient() {
   return std::move(ends.first);
 }
 
-Status LocalCacheProcess::GiveClient(const Fd& socket) {
+Status LocalCacheProcess::SendClient(const Fd& socket) {
   ASSIGN_OR_RETURN(const Fd client, NewClient());
   const std::array<int, 1> fds = {client.get()};
   const std::array<std::byte, 1> packet = {std::byte{1}};
-  RETURN_IF_ERROR(SendMessage(socket.get(), packet, fds,
-                              SystemClock().Now() + kSendTimeout));
+  return SendMessage(socket.get(), packet, fds,
+                     SystemClock().Now() + kSendTimeout);
+}
+
+Status LocalCacheProcess::GiveClient(const Fd& socket) {
+  RETURN_IF_ERROR(SendClient(socket));
   ++given_;
   return Ok();
+}
+
+Status LocalCacheProcess::LendClient(const Fd& socket) {
+  if (is_shared())
+    return MakeError(Code::kInvalid,
+                     "the local cache of this device is the "
+                     "shared one, at " +
+                         setup_.cache_socket);
+  RETURN_IF_ERROR(CheckRuns());
+  return SendClient(socket);
+}
+
+Status LocalCacheProcess::CheckRuns() const {
+  pollfd ended{process_.pidfd.get(), POLLIN, 0};
+  if (process_.pid > 0 && ::poll(&ended, 1, 0) == 0) return Ok();
+  return MakeError(
+      Code::kUnavailable,
+      is_shared() ? "the shared local cache does not run: start "
+                    "morsel-localcache first, the device has to go on with it"
+                  : "the local cache is being started again; try again");
 }
 
 bool LocalCacheProcess::MustReplace(uint64_t received) {
   // A twin does not know what was given before.
   given_ = std::max(given_, received);
-  pollfd ended{process_.pidfd.get(), POLLIN, 0};
-  return received == given_ && process_.pid > 0 && ::poll(&ended, 1, 0) == 0;
+  return received == given_ && CheckRuns().ok();
 }
 
 void LocalCacheProcess::Adopt(Child process, Fd control) {

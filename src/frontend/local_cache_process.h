@@ -42,6 +42,11 @@ class LocalCacheProcess {
   // Gives the child at the other end of `socket` a new connection.
   // kUnavailable: the daemon or the child has died.
   Status GiveClient(const Fd& socket);
+  // Gives one to somebody who wants to know what a private daemon counts.
+  // kInvalid: it is shared, and has a socket of its own.
+  Status LendClient(const Fd& socket);
+  // kUnavailable: it does not run, so a new child would have to wait for it.
+  Status CheckRuns() const;
   // The next child has got none yet.
   void ForgetChild() { given_ = 0; }
   // A child that has got `received` connections has lost the last. False: it
@@ -62,6 +67,7 @@ class LocalCacheProcess {
   Status Connect(bool is_starting);
   // The client's end of a new connection.
   Result<Fd> NewClient();
+  Status SendClient(const Fd& socket);
 
   AgentSetup setup_;
   Fd arena_;

@@ -20,7 +20,8 @@
 //
 // Who connects to the shared daemon's socket says `admit` or `stat` first; a
 // guard that is admitted gives its socket to its child, who says `hello`. The
-// sockets that a private daemon gets from its guard are admitted already.
+// sockets that a private daemon gets from its guard are admitted already; who
+// has not said `hello` may say `stat`.
 //
 // An answer in line is its parts, in order, and then a `done` with inline = 1.
 //

@@ -250,12 +250,13 @@ class Server final : public LocalCacheServer {
       return MakeError(Code::kInvalid, "local cache protocol: greeted twice");
     if (const auto* hello = std::get_if<HelloMessage>(&message))
       return HandleHello(*link, *hello);
+    if (std::holds_alternative<StatMessage>(message)) {
+      link->Send(Encode(ReportMessage{kLocalCacheVersion, Report()}));
+      return Ok();
+    }
     if (link->admitted())
       return MakeError(Code::kInvalid, "local cache protocol: admitted twice");
-    if (auto* admit = std::get_if<AdmitMessage>(&message))
-      return HandleAdmit(*link, std::move(*admit));
-    link->Send(Encode(ReportMessage{kLocalCacheVersion, Report()}));
-    return Ok();
+    return HandleAdmit(*link, std::get<AdmitMessage>(std::move(message)));
   }
 
   Status HandleHello(ClientLink& link, const HelloMessage& hello) {

@@ -77,6 +77,10 @@ Result<AdmittedConnection> AskForAdmission(const std::string& path,
 
 Result<Json> AskForReport(const std::string& path, Deadline deadline) {
   ASSIGN_OR_RETURN(const Fd socket, Connect(path));
+  return AskForReport(socket, deadline);
+}
+
+Result<Json> AskForReport(const Fd& socket, Deadline deadline) {
   Bytes buffer(kMaxPacket);
   ASSIGN_OR_RETURN(const DaemonMessage answer,
                    Exchange(socket, Encode(StatMessage{}), buffer, deadline));

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The way to the shared local cache of a worker, by the path of its socket:
 // for guards, who ask for admission and give the connection to their child
-// (LocalCacheSource::Handshake), and for `morsel stat`.
+// (LocalCacheSource::Handshake), and for `morsel stat`, which asks private ones
+// too.
 //
 // Thread safety: free functions.
 #pragma once
@@ -31,5 +32,7 @@ Result<AdmittedConnection> AskForAdmission(const std::string& path,
                                            Deadline deadline);
 // What it counts (LocalCacheMetrics::ToJson). Errors as above.
 Result<Json> AskForReport(const std::string& path, Deadline deadline);
+// The same over a new connection to any local cache.
+Result<Json> AskForReport(const Fd& socket, Deadline deadline);
 
 }  // namespace morsel

@@ -50,12 +50,18 @@ Code CodeOfWord(std::string_view word) {
   return Code::kInternal;
 }
 
-Result<int64_t> ParseReadyLine(const std::string& line) {
-  ASSIGN_OR_RETURN_AS(const Json json, Json::Parse(line),
-                      "morsel-agent's ready line");
+// What an agent says; an error is what it reports.
+Result<Json> ParseAnswer(ByteSpan text) {
+  ASSIGN_OR_RETURN_AS(Json json, Json::Parse(AsText(text)),
+                      "morsel-agent's answer");
   if (const Json* error = json.Find("error"))
     return MakeError(CodeOfWord(error->StringOr("code", "")),
                      error->StringOr("message", "no reason given"));
+  return json;
+}
+
+Result<int64_t> ParseReadyLine(const std::string& line) {
+  ASSIGN_OR_RETURN(const Json json, ParseAnswer(AsBytes(line)));
   return json.GetInt("pid");
 }
 
@@ -69,6 +75,16 @@ int MillisecondsUntil(Deadline deadline) {
 Deadline After(double seconds) {
   return SystemClock().Now() +
          std::chrono::milliseconds(static_cast<int64_t>(seconds * 1000));
+}
+
+// One request at the guard's control socket (frontend/control.h).
+Result<ReceivedMessage> AskGuard(const DeviceFolder& folder,
+                                 const Json& request, MutableByteSpan buffer,
+                                 Deadline deadline) {
+  ASSIGN_OR_RETURN(const Fd socket, ConnectToPath(folder.path() + "/control"));
+  RETURN_IF_ERROR(
+      SendMessage(socket.get(), AsBytes(request.Dump()), {}, deadline));
+  return ReceiveMessage(socket.get(), buffer, deadline);
 }
 
 Error DiedError(const Child& process, const DeviceFolder& folder) {
@@ -182,13 +198,9 @@ Result<Json> UpgradeAgent(const DeviceFolder& folder,
   Json request;
   ASSIGN_OR_RETURN(const std::string wanted, FindAgent(program));
   request["upgrade"] = wanted;
-  ASSIGN_OR_RETURN(const Fd socket, ConnectToPath(folder.path() + "/control"));
-  const Deadline deadline = After(kUpgradeSeconds);
-  RETURN_IF_ERROR(
-      SendMessage(socket.get(), AsBytes(request.Dump()), {}, deadline));
   Bytes buffer(64 * kKiB);
   Result<ReceivedMessage> message =
-      ReceiveMessage(socket.get(), buffer, deadline);
+      AskGuard(folder, request, buffer, After(kUpgradeSeconds));
   if (!message.ok() && message.error().code == Code::kUnavailable)
     return MakeError(Code::kUnavailable,
                      wanted +
@@ -196,14 +208,21 @@ Result<Json> UpgradeAgent(const DeviceFolder& folder,
                          "the agent that it had; see " +
                          folder.log_path());
   if (!message.ok()) return std::move(message).error();
-  ASSIGN_OR_RETURN_AS(
-      Json answer,
-      Json::Parse(AsText(ByteSpan(buffer).first(message->byte_count))),
-      "morsel-agent's answer");
-  if (const Json* error = answer.Find("error"))
-    return MakeError(CodeOfWord(error->StringOr("code", "")),
-                     error->StringOr("message", "no reason given"));
-  return answer;
+  return ParseAnswer(ByteSpan(buffer).first(message->byte_count));
+}
+
+Result<Fd> ConnectToPrivateCache(const DeviceFolder& folder,
+                                 Deadline deadline) {
+  Json request;
+  request["cache"] = true;
+  Bytes buffer(64 * kKiB);
+  ASSIGN_OR_RETURN_AS(ReceivedMessage message,
+                      AskGuard(folder, request, buffer, deadline), "the guard");
+  if (message.fds.size() == 1) return std::move(message.fds[0]);
+  const Result<Json> answer =
+      ParseAnswer(ByteSpan(buffer).first(message.byte_count));
+  if (!answer.ok()) return answer.error();
+  return MakeError(Code::kInternal, "the guard gave no connection");
 }
 
 ProcessMark CurrentGuard(const DeviceFolder& folder) {

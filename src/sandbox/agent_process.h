@@ -8,6 +8,7 @@
 #include <string>
 
 #include "base/bytes.h"
+#include "base/clock.h"
 #include "base/process.h"
 #include "base/result.h"
 #include "block/agent_setup.h"
@@ -49,6 +50,10 @@ ProcessMark CurrentGuard(const DeviceFolder& folder);
 // the old one; kNotFound, kTimeout.
 Result<Json> UpgradeAgent(const DeviceFolder& folder,
                           const std::string& program);
+
+// A connection to the device's own local cache, for AskForReport. kInvalid: it
+// uses the shared one. kUnavailable: cache or agent does not run. kTimeout.
+Result<Fd> ConnectToPrivateCache(const DeviceFolder& folder, Deadline deadline);
 
 // Kills an agent with all its processes and waits for their end. `first` is the
 // one that was started: it leads the session and group of all of them, also
