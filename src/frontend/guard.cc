@@ -413,6 +413,8 @@ void Guard::AttendControl() {
     if (!lent.ok()) Reply(request->client, ErrorReport(lent.error()));
     return;
   }
+  const Status runs = cache_->is_shared() ? cache_->CheckRuns() : Ok();
+  if (!runs.ok()) return Reply(request->client, ErrorReport(runs.error()));
   LogInfo("a newer program takes over", {{"program", request->program}});
   // This returns only if it fails.
   const Error error = State(request->client).Exec(request->program);
