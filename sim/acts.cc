@@ -10,7 +10,9 @@
 namespace morsel::sim {
 namespace {
 
-constexpr int kPassesToTheEnd = 6;
+// Two until the root has expired, five for three lease periods, one to delete,
+// and one more where an alarm has stopped it.
+constexpr int kPassesToTheEnd = 9;
 constexpr const char* kWorker = "w0";
 constexpr const char* kPinHolder = "registry";
 
@@ -179,6 +181,9 @@ void LetTimePass(Host& host) {
 }
 
 void RotateToTheEnd(Host& host) {
+  // What dead workers have left must not be moved any more.
+  host.world.now += host.world.gc.lease_period.count() + 1;
+  RenewPrepared(host);
   static_cast<void>(Rotate(host));
   for (int i = 0; i < kPassesToTheEnd; ++i) {
     LetTimePass(host);

@@ -50,7 +50,8 @@ const std::vector<Act>& Acts();
 // Hours go by: the device of the prepared world renews its lease, a collector
 // makes a pass.
 void LetTimePass(Host& host);
-// A new root, and every other one goes to its end; alarms are acknowledged.
+// Leases of the dead run out, then: a new root, and every other one goes to its
+// end; alarms are acknowledged.
 void RotateToTheEnd(Host& host);
 
 }  // namespace morsel::sim
