@@ -2,12 +2,16 @@
 // Which root a converter writes to: placement, class of tenants, affinity.
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <map>
 #include <set>
+#include <utility>
 
 #include "origin/document.h"
 #include "origin/records.h"
+#include "origin/root_state.h"
 #include "origin/test_image.h"
+#include "store/filter_store.h"
 #include "store/memory_store.h"
 
 namespace morsel {
@@ -80,6 +84,63 @@ TEST_F(RootChoiceTest, AnAffinityStaysInItsRootWhenOthersCome) {
   }
   EXPECT_GT(moved, 2);
   EXPECT_LT(moved, 35);
+}
+
+// What another process does just before an object is read for the first time.
+class OvertakenStore final : public FilterStore {
+ public:
+  explicit OvertakenStore(ObjectStore& next) : FilterStore(next) {}
+  void Before(const std::string& key, std::function<void()> act) {
+    acts_[key] = std::move(act);
+  }
+
+ private:
+  Status Before(const StoreCall& call) override {
+    const auto found = acts_.find(std::string(call.key));
+    if (call.op != StoreOp::kGet || found == acts_.end()) return Ok();
+    const auto act = std::move(found->second);
+    acts_.erase(found);
+    act();
+    return Ok();
+  }
+
+  std::map<std::string, std::function<void()>> acts_;
+};
+
+TEST_F(RootChoiceTest, AConverterThatARotationOvertakesFindsTheNewRoot) {
+  const std::string old = AddRoot("", "");
+  OvertakenStore overtaken(store_);
+  std::string fresh;
+  overtaken.Before(RootStateKey(old), [&] {
+    fresh = AddRoot("", "");
+    CHECK(RetireRoot(store_, SystemClock(), old).ok());
+  });
+  Origin origin(overtaken, SystemClock());
+  const Result<WritableRoot> root = origin.OpenActiveRoot(*keys_, {});
+  ASSERT_TRUE(root.ok()) << root.error().message;
+  EXPECT_EQ(root->id, fresh);
+}
+
+TEST_F(RootChoiceTest, AConverterThatSleepsUntilItsRootIsGoneTakesTheNextOne) {
+  const std::string old = AddRoot("", "");
+  const std::string salt = SaltKey(old, keys_->KeyId());
+  OvertakenStore overtaken(store_);
+  std::string fresh;
+  overtaken.Before(salt, [&] {
+    fresh = AddRoot("", "");
+    CHECK(RetireRoot(store_, SystemClock(), old).ok());
+    CHECK(store_.Delete(salt).ok());
+  });
+  Origin origin(overtaken, SystemClock());
+  const Result<WritableRoot> root = origin.OpenActiveRoot(*keys_, {});
+  ASSERT_TRUE(root.ok()) << root.error().message;
+  EXPECT_EQ(root->id, fresh);
+}
+
+TEST_F(RootChoiceTest, AKeyThatWasNotAdmittedIsRefusedByAnActiveRoot) {
+  const std::string root = AddRoot("", "");
+  CHECK(store_.Delete(SaltKey(root, keys_->KeyId())).ok());
+  EXPECT_EQ(Choose("", ""), "denied");
 }
 
 }  // namespace

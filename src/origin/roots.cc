@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Roots: finding the active one, making the first, admitting keys.
+#include <utility>
+
 #include "base/random.h"
 #include "crypto/hash.h"
 #include "origin/document.h"
@@ -14,6 +16,8 @@ namespace {
 constexpr const char* kFirstRootKey = "roots/first.json";
 constexpr size_t kRootIdBytes = 6;
 constexpr size_t kListPage = 1000;
+// How often a converter looks for a root while rotations overtake it.
+constexpr int kChoiceTries = 8;
 
 struct ChosenRoot {
   std::string id;  // empty: no active root fits
@@ -37,6 +41,20 @@ Result<ChosenRoot> ChooseActiveRoot(ObjectStore& store,
     if (chosen.fitting_count++ > 0 && hash <= highest) continue;
     highest = hash;
     chosen.id = root.id;
+  }
+  return chosen;
+}
+
+// Roots are made before others retire, and none ever goes: who saw no active
+// one, and no more of them at a second look, was overtaken by nobody.
+Result<ChosenRoot> ChooseAgainIfNone(ObjectStore& store,
+                                     const RootChoice& choice) {
+  ASSIGN_OR_RETURN(ChosenRoot chosen, ChooseActiveRoot(store, choice));
+  for (int tries = 1; chosen.id.empty() && tries < kChoiceTries; ++tries) {
+    const size_t root_count = chosen.root_count;
+    if (root_count == 0) break;
+    ASSIGN_OR_RETURN(chosen, ChooseActiveRoot(store, choice));
+    if (chosen.root_count == root_count) break;
   }
   return chosen;
 }
@@ -108,21 +126,27 @@ Result<bool> Origin::HasRoots() {
 
 Result<WritableRoot> Origin::OpenActiveRoot(KeyService& keys,
                                             const RootChoice& choice) {
-  ASSIGN_OR_RETURN(ChosenRoot chosen, ChooseActiveRoot(store_, choice));
-  if (chosen.root_count == 0) {
-    ASSIGN_OR_RETURN(const std::string id, ElectFirstRoot(store_, keys));
-    const Status made =
-        WriteActive(store_, clock_, id, choice.placement, choice.tenant);
-    if (!made.ok() && made.error().code != Code::kExists) return made.error();
-    ASSIGN_OR_RETURN(chosen, ChooseActiveRoot(store_, choice));
+  for (int tries = 1;; ++tries) {
+    ASSIGN_OR_RETURN(ChosenRoot chosen, ChooseAgainIfNone(store_, choice));
+    if (chosen.root_count == 0) {
+      ASSIGN_OR_RETURN(const std::string id, ElectFirstRoot(store_, keys));
+      const Status made =
+          WriteActive(store_, clock_, id, choice.placement, choice.tenant);
+      if (!made.ok() && made.error().code != Code::kExists) return made.error();
+      ASSIGN_OR_RETURN(chosen, ChooseAgainIfNone(store_, choice));
+    }
+    if (chosen.id.empty()) return NoRoot(choice);
+    Result<SecretKey> salt = ReadSalt(store_, chosen.id, keys);
+    if (salt.ok())
+      return WritableRoot{.id = chosen.id,
+                          .is_only_choice = chosen.fitting_count == 1,
+                          .salt_id = SaltId(*salt),
+                          .salt = std::move(salt).value()};
+    // The root may have gone to its end since, and its salt with it.
+    const Result<bool> active = IsActive(chosen.id);
+    if (!active.ok() || *active || tries == kChoiceTries)
+      return std::move(salt).error();
   }
-  if (chosen.id.empty()) return NoRoot(choice);
-  WritableRoot root;
-  root.id = chosen.id;
-  root.is_only_choice = chosen.fitting_count == 1;
-  ASSIGN_OR_RETURN(root.salt, ReadSalt(store_, root.id, keys));
-  root.salt_id = SaltId(root.salt);
-  return root;
 }
 
 Result<std::string> Origin::CreateRoot(KeyService& keys, Random& random,
