@@ -348,7 +348,11 @@ VerbSpec GcVerb() {
           "from where it is. Leases that nobody has renewed for a day are "
           "deleted.",
       .arguments = {{.name = "ACTION", .help = "status, run, check or resume"}},
-      .options = {{"dry-run", 0, "", "run: only say what would be done"},
+      .options = {{"births", 0, "",
+                   "status: also what each root holds that was born in "
+                   "another, which rotations have cost of dedup; reads every "
+                   "manifest"},
+                  {"dry-run", 0, "", "run: only say what would be done"},
                   {"daemon", 0, "", "run: a pass each gc.interval"}},
       .examples = {{"morsel gc run --dry-run", "Says what a pass would do."}},
       .run = RunGc};

@@ -62,9 +62,12 @@ std::string AlarmsText(const std::vector<ShownAlarm>& alarms) {
   return text;
 }
 
-Result<int> GcStatus(Tool& tool) {
+Result<int> GcStatus(Tool& tool, const Arguments& arguments) {
   ASSIGN_OR_RETURN(ObjectStore* const store, tool.OpenStore(false));
-  ASSIGN_OR_RETURN(const std::vector<RootUsage> rows, MeasureRoots(*store));
+  ASSIGN_OR_RETURN(
+      const std::vector<RootUsage> rows,
+      MeasureRoots(*store, arguments.Has("births"),
+                   static_cast<size_t>(tool.config().Integer("gc.requests"))));
   ASSIGN_OR_RETURN(const std::vector<ShownAlarm> alarms,
                    ListAlarms(*store, /*all=*/false));
   Json json;
@@ -210,7 +213,7 @@ Result<int> GcResume(Tool& tool) {
 
 Result<int> RunGc(Tool& tool, const Arguments& arguments) {
   const std::string action = arguments.Get("ACTION");
-  if (action == "status") return GcStatus(tool);
+  if (action == "status") return GcStatus(tool, arguments);
   if (action == "run") return GcRun(tool, arguments);
   if (action == "check") return GcCheckStore(tool);
   if (action == "resume") return GcResume(tool);

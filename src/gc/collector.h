@@ -10,7 +10,9 @@
 //             dropped. After three lease periods records are emptied, then
 //             manifests, chunks and salts are deleted, in small batches; state
 //             and breaker are read again before each
-//   deleted   what latecomers put there is deleted; the state stays for ever
+//   deleted   what latecomers put there is deleted; the state stays for ever. A
+//             manifest that is named and whole there, as somebody put the state
+//             in another one's place, is moved, and is an alarm
 //
 // Leases that have been dead for a day are deleted (gc/dead_leases.h).
 //

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/mutex.h"
+#include "gc/births.h"
 #include "gc/check.h"
 #include "gc/each_key.h"
 #include "gc/references.h"
@@ -213,6 +214,80 @@ TEST_P(CollectorTest, AnAttachedDeviceKeepsItsImageThoughItsTagMovedOn) {
   const auto renewed = RenewLease(store_, clock_, id, "w1", "test");
   ASSERT_TRUE(renewed.ok());
   EXPECT_EQ(renewed->record.root, RootOf(id));
+}
+
+// A function names a manifest as a pointer does.
+TEST_P(CollectorTest, WhatAFunctionNamesMovesAndStays) {
+  const std::string id = Publish("a", 1);
+  const std::string key = "functions/resize.json";
+  Json slot;
+  slot["current"] = id;
+  slot["next"] = Json();
+  Json function;
+  function["placements"][""] = std::move(slot);
+  ASSERT_TRUE(CreateDocument(store_, key, std::move(function)).ok());
+  ASSERT_TRUE(origin_.RemovePointer(ImageName::Parse("a").value()).ok());
+  const std::string old = Rotate();
+  CollectToTheEnd(old);
+  const std::string now = RootOf(id);
+  EXPECT_NE(now, old);
+  EXPECT_TRUE(store_.Head(ManifestKey(now, id)).ok());
+  EXPECT_THAT(Problems(), IsEmpty());
+  // Emptied, as it would be with the function: garbage goes with its root.
+  const auto document = ReadDocument(store_, key);
+  Json emptied = document->json;
+  emptied["placements"] = Json(Json::Object());
+  ASSERT_TRUE(
+      ReplaceDocument(store_, key, std::move(emptied), document->info.version)
+          .ok());
+  Rotate();
+  CollectToTheEnd(now);
+  EXPECT_THAT(RootOf(id), IsEmpty());
+}
+
+TEST_P(CollectorTest, WhatWasBornInAnotherRootIsCounted) {
+  Publish("a", 1);
+  Publish("b", 1);
+  const std::string old = Rotate();
+  Collect(old);
+  const std::string now = RootOf(Publish("c", 1));
+  ASSERT_NE(now, old);
+  const auto births = MeasureBirths(store_, now, 2);
+  ASSERT_TRUE(births.ok()) << births.error().message;
+  ASSERT_EQ(births->size(), 1u);
+  EXPECT_EQ(births->front().root, old);
+  EXPECT_EQ(births->front().manifests, 2u);
+  // Of both images, once.
+  EXPECT_EQ(births->front().chunks, CountBelow("roots/" + old + "/chunks/"));
+  EXPECT_GT(births->front().stored_bytes, 0u);
+}
+
+// Its state is another root's: nothing that is named is lost.
+TEST_P(CollectorTest, ARootThatIsNotDeletedAtAllLosesNothing) {
+  const std::string id = Publish("a", 1);
+  const std::string garbage = Publish("b", 2);
+  ASSERT_TRUE(origin_.RemovePointer(ImageName::Parse("b").value()).ok());
+  const std::string old = Rotate();
+  const auto state = ReadDocument(store_, RootStateKey(old));
+  Json wrong = state->json;
+  wrong["state"] = std::string(kRootDeleted);
+  Json step;
+  step["state"] = std::string(kRootDeleted);
+  step["at"] = int64_t{1};
+  wrong["history"].Append(std::move(step));
+  ASSERT_TRUE(ReplaceDocument(store_, RootStateKey(old), std::move(wrong),
+                              state->info.version)
+                  .ok());
+  const auto report = CollectGarbage(store_, clock_, options_);
+  ASSERT_TRUE(report.ok());
+  EXPECT_EQ(report->alarms.size(), 1u);
+  EXPECT_NE(RootOf(id), old);
+  EXPECT_TRUE(store_.Head(ManifestKey(old, garbage)).ok());
+  EXPECT_THAT(Problems(), testing::Not(IsEmpty()));  // what is not swept yet
+  ASSERT_TRUE(AcknowledgeAlarm(store_, report->alarms.front()).ok());
+  EXPECT_THAT(Collect(old).error, IsEmpty());
+  EXPECT_THAT(RootOf(garbage), IsEmpty());
+  EXPECT_EQ(CountBelow("roots/" + old + "/"), 1u);
 }
 
 TEST_P(CollectorTest, APinKeepsAndADeadLeaseDoesNot) {

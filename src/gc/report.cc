@@ -52,6 +52,29 @@ std::string Count(uint64_t count, const char* what) {
   return count == 0 ? "" : ", " + std::to_string(count) + " " + what;
 }
 
+Json BirthsJson(const std::vector<Birth>& births) {
+  Json rows{Json::Array()};
+  for (const Birth& birth : births) {
+    Json row;
+    row["root"] = birth.root;
+    row["manifests"] = birth.manifests;
+    row["chunks"] = birth.chunks;
+    row["stored_bytes"] = birth.stored_bytes;
+    rows.Append(std::move(row));
+  }
+  return rows;
+}
+
+std::string BirthsText(const std::vector<Birth>& births) {
+  std::string text;
+  for (const Birth& birth : births)
+    text += "\n  came from " + birth.root + ": " +
+            std::to_string(birth.manifests) + " manifests, " +
+            std::to_string(birth.chunks) + " chunks, " +
+            HumanSize(birth.stored_bytes) + " that new images do not share";
+  return text;
+}
+
 }  // namespace
 
 Json RootUsage::ToJson() const {
@@ -65,6 +88,7 @@ Json RootUsage::ToJson() const {
   json["chunks"] = chunks;
   json["stored_bytes"] = stored_bytes;
   json["shared_chunks"] = shared_chunks;
+  json["births"] = BirthsJson(births);
   return json;
 }
 
@@ -74,10 +98,11 @@ std::string RootUsage::ToText() const {
          std::to_string(chunks) + " chunks, " + HumanSize(stored_bytes) +
          Count(shared_chunks, "chunks also in another root") +
          (placement.empty() ? "" : "  placement " + placement) +
-         (tenant.empty() ? "" : "  tenant " + tenant);
+         (tenant.empty() ? "" : "  tenant " + tenant) + BirthsText(births);
 }
 
-Result<std::vector<RootUsage>> MeasureRoots(ObjectStore& store) {
+Result<std::vector<RootUsage>> MeasureRoots(ObjectStore& store, bool births,
+                                            size_t thread_count) {
   ASSIGN_OR_RETURN(const std::vector<Root> roots, LoadRoots(store));
   std::vector<RootUsage> rows;
   std::vector<std::vector<ChunkName>> names;
@@ -89,6 +114,10 @@ Result<std::vector<RootUsage>> MeasureRoots(ObjectStore& store) {
     usage.tenant = root.state.tenant;
     usage.since_unix_seconds = root.since_unix_seconds;
     RETURN_IF_ERROR(CountManifests(store, usage));
+    if (births && usage.manifests > 0) {
+      ASSIGN_OR_RETURN(usage.births,
+                       MeasureBirths(store, root.id, thread_count));
+    }
     ASSIGN_OR_RETURN(std::vector<ChunkName> own, MeasureChunks(store, usage));
     rows.push_back(std::move(usage));
     names.push_back(std::move(own));

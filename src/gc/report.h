@@ -10,6 +10,7 @@
 
 #include "base/json.h"
 #include "base/result.h"
+#include "gc/births.h"
 #include "gc/collector.h"
 #include "store/object_store.h"
 
@@ -27,13 +28,16 @@ struct RootUsage {
   // Of the chunks, those that another root holds too, which is what dedup a
   // rotation costs as long as both are there.
   uint64_t shared_chunks = 0;
+  std::vector<Birth> births;  // if they were asked for
 
   Json ToJson() const;
   std::string ToText() const;
 };
 
-// Lists every root's chunks. Memory: 32 bytes for each chunk of the store.
-Result<std::vector<RootUsage>> MeasureRoots(ObjectStore& store);
+// Lists every root's chunks. Memory: 32 bytes for each chunk of the store. With
+// `births` reads every manifest too, `thread_count` at once (gc/births.h).
+Result<std::vector<RootUsage>> MeasureRoots(ObjectStore& store, bool births,
+                                            size_t thread_count);
 
 Json ToJson(const RootReport& report);
 std::string ToText(const RootReport& report);

@@ -124,6 +124,14 @@ Status RootPass::MigrateOrExpire(const Residents& residents, int64_t begun) {
   return options_.dry_run ? Ok() : Advance();
 }
 
+Status RootPass::RaiseFor(const Resident& resident) {
+  return RaiseAlarm(store_, clock_,
+                    {.root = root_.id,
+                     .manifest_id = resident.id,
+                     .worker = options_.worker,
+                     .reader = "collector: named by " + resident.holder});
+}
+
 Result<bool> RootPass::MoveOrDrop(const Residents& residents) {
   report_.referenced_manifests += residents.firm.size();
   if (options_.dry_run) {
@@ -131,12 +139,7 @@ Result<bool> RootPass::MoveOrDrop(const Residents& residents) {
     return false;
   }
   for (const Resident& resident : residents.firm)
-    RETURN_IF_ERROR(
-        RaiseAlarm(store_, clock_,
-                   {.root = root_.id,
-                    .manifest_id = resident.id,
-                    .worker = options_.worker,
-                    .reader = "collector: named by " + resident.holder}));
+    RETURN_IF_ERROR(RaiseFor(resident));
   RETURN_IF_ERROR(MoveAll(residents.firm));
   found_live_ = found_live_ || !residents.firm.empty();
   if (residents.announced.empty()) return false;
@@ -165,12 +168,35 @@ Result<bool> RootPass::DeleteContents(const Residents& residents) {
   return true;
 }
 
-Status RootPass::DeleteIfDue(const Residents& residents) {
-  if (Is(kRootDeleted)) {
-    if (options_.dry_run) return Ok();
-    const Result<bool> is_empty = DeleteContents(residents);
-    return is_empty.ok() ? Ok() : Status(is_empty.error());
+// A deleted root holds nothing that is named, unless somebody put its state in
+// the place of another root's: then everything is there still. What is not
+// whole any more cannot be saved, and is a latecomer's.
+Status RootPass::SaveNamed(const Residents& residents) {
+  for (const Resident& resident : residents.firm) {
+    MoveTotals totals;
+    const Status moved =
+        MoveOne(mover_, resident, root_, options_.thread_count, totals);
+    if (!moved.ok() && moved.error().code == Code::kCorrupt) continue;
+    RETURN_IF_ERROR(moved);
+    if (totals.manifests == 0) continue;
+    ++report_.moved_manifests;
+    report_.copied_chunks += totals.chunks;
+    report_.copied_bytes += totals.bytes;
+    RETURN_IF_ERROR(RaiseFor(resident));
   }
+  return Ok();
+}
+
+Status RootPass::SweepDeleted(const Residents& residents) {
+  report_.referenced_manifests += residents.firm.size();
+  if (options_.dry_run) return Ok();
+  RETURN_IF_ERROR(SaveNamed(residents));
+  const Result<bool> is_empty = DeleteContents(residents);
+  return is_empty.ok() ? Ok() : Status(is_empty.error());
+}
+
+Status RootPass::DeleteIfDue(const Residents& residents) {
+  if (Is(kRootDeleted)) return SweepDeleted(residents);
   if (found_live_) {
     report_.next_step = "a live reference was found: see the alarms";
     return Ok();

@@ -37,7 +37,8 @@ class RootPass {
   // been made good just before, so a further survey must follow.
   bool Recheck(const Residents& residents);
   // Expired: deletes, if the last survey found nothing, and it is time.
-  // Deleted: deletes what latecomers have put there.
+  // Deleted: deletes what latecomers have put there. What is named there and
+  // whole is moved first, and is an alarm: the root's state is wrong then.
   void Delete(const Residents& residents);
 
   // With the first error.
@@ -48,7 +49,10 @@ class RootPass {
   // Keeps the first error.
   void Note(const Status& done);
   Status MigrateOrExpire(const Residents& residents, int64_t begun);
+  Status RaiseFor(const Resident& resident);
   Result<bool> MoveOrDrop(const Residents& residents);
+  Status SaveNamed(const Residents& residents);
+  Status SweepDeleted(const Residents& residents);
   Status DeleteIfDue(const Residents& residents);
   Status MoveAll(const std::vector<Resident>& residents);
   // False if it was stopped; the report then says by what.
