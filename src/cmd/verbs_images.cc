@@ -4,6 +4,7 @@
 #include "base/fd.h"
 #include "base/parallel.h"
 #include "base/progress.h"
+#include "cmd/note_read.h"
 #include "cmd/verbs.h"
 #include "image/convert.h"
 #include "origin/verify.h"
@@ -179,12 +180,13 @@ Result<int> RunInspect(Tool& tool, const Arguments& arguments) {
     if (!opened.ok()) return opened.error();
     config = std::string(opened->config());
   }
+  ASSIGN_OR_RETURN(Origin* const origin, tool.OpenOrigin(/*writing=*/false));
+  ASSIGN_OR_RETURN(const ResolvedImage image, origin->Resolve(name));
+  NoteRead(tool, image.record, "inspect");
   if (arguments.Has("oci-config")) {
     std::printf("%s\n", config.c_str());
     return 0;
   }
-  ASSIGN_OR_RETURN(Origin* const origin, tool.OpenOrigin(/*writing=*/false));
-  ASSIGN_OR_RETURN(const ResolvedImage image, origin->Resolve(name));
   Json json = DescribeImage(name, image);
   std::string text = DescribeText(name, image);
   if (!config.empty()) {
@@ -203,6 +205,7 @@ Result<int> RunVerify(Tool& tool, const Arguments& arguments) {
     RETURN_IF_ERROR_AS(OpenSealed(tool, text_name),
                        "the sealed part of " + name.ToString());
   ASSIGN_OR_RETURN(const ResolvedImage image, origin->Resolve(name));
+  NoteRead(tool, image.record, "verify");
   KeyService* keys = nullptr;
   if (!arguments.Has("no-key")) {
     ASSIGN_OR_RETURN(keys, tool.Keys());
@@ -285,8 +288,11 @@ Result<int> RunTag(Tool& tool, const Arguments& arguments) {
   RETURN_IF_ERROR(tool.OpenOrigin(/*writing=*/false));
   ASSIGN_OR_RETURN(Origin* const origin, tool.OpenOrigin(/*writing=*/true));
   ASSIGN_OR_RETURN(KeyService* const keys, tool.Keys());
-  RETURN_IF_ERROR_AS(origin->TagImage(from, to, *keys),
-                     "tag " + from.ToString());
+  const Status tagged = origin->TagImage(from, to, *keys);
+  if (!tagged.ok() && tagged.error().code == Code::kUnavailable)
+    if (const Result<ResolvedImage> image = origin->Resolve(from); image.ok())
+      NoteRead(tool, image->record, "tag");
+  RETURN_IF_ERROR_AS(tagged, "tag " + from.ToString());
   Json json;
   json["name"] = to.ToString();
   tool.Print(json, to.ToString(), to.ToString() + "\n");

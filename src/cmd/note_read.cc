@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cmd/note_read.h"
+
+#include <cstdio>
+
+#include "base/clock.h"
+#include "origin/alarm.h"
+#include "origin/lease.h"
+#include "store/open_store.h"
+
+namespace morsel {
+namespace {
+
+// Opened without trying conditional writes, and for alarms alone: who reads an
+// image may have no other right to write.
+Status Raise(Tool& tool, const ManifestPlace& place, const std::string& verb) {
+  ASSIGN_OR_RETURN(const ConfinableStore opened,
+                   OpenConfinableStore(tool.config().Origin(), {"alarms"},
+                                       /*owner=*/0));
+  const std::string worker = HolderNameOf(tool.config().WorkerName());
+  return RaiseAlarm(*opened.store, SystemClock(),
+                    {.root = place.record.root,
+                     .manifest_id = place.record.id,
+                     .worker = worker,
+                     .reader = "morsel " + verb + " on " + worker});
+}
+
+}  // namespace
+
+void NoteRead(Tool& tool, const ManifestRecord& record,
+              const std::string& verb) {
+  const Result<ManifestPlace> place = FindManifest(tool.Store(), record.id);
+  if (!place.ok() || !place->is_expired()) return;
+  const Status raised = Raise(tool, *place, verb);
+  std::fprintf(
+      stderr,
+      "morsel: warning: the root %s is %s, and the manifest %s in it: %s\n",
+      place->record.root.c_str(), place->root_state.c_str(), record.id.c_str(),
+      raised.ok()
+          ? "an alarm stops all deletion; see `morsel gc status`"
+          : ("the alarm could not be raised, tell who runs the collector (" +
+             raised.error().message + ")")
+                .c_str());
+}
+
+}  // namespace morsel
