@@ -247,6 +247,10 @@ void KeepBuffers() {
 
 int Main(int argc, char** argv) {
   InitLog("morsel-localcache", LogLevel::kInfo);
+  // It has AWS's secrets before it is confined.
+  if (const Status no_core = RefuseCoreFiles(); !no_core.ok())
+    LogWarn("core files are not refused yet",
+            {{"cause", no_core.error().message}});
   KeepBuffers();
   Result<LocalCacheWords> words = ParseLocalCacheWords(argc, argv);
   if (!words.ok()) {

@@ -9,6 +9,8 @@
 #include <sstream>
 #include <string>
 
+#include "crypto/secret_text.h"
+
 namespace morsel {
 namespace {
 
@@ -87,6 +89,24 @@ TEST(SecretBufferTest, EmptyBufferHasNoPages) {
   EXPECT_EQ(none.size(), 0u);
   const SecretBuffer zero(0);
   EXPECT_TRUE(zero.bytes().empty());
+}
+
+TEST(SecretTextTest, IsLockedStaysOutOfCoreFilesAndWipesItsSource) {
+  std::string source = "wJalrXUtnFEMI/K7MDENG";
+  const SecretText secret = SecretText::TakeFrom(source);
+  EXPECT_TRUE(source.empty());
+  const char* left = source.data();
+  EXPECT_EQ(std::string(left, 8), std::string(8, '\0'));
+  const SecretText copy = secret;
+  EXPECT_EQ(copy.bytes().data(), secret.bytes().data());
+  EXPECT_EQ(AsText(copy.bytes()), "wJalrXUtnFEMI/K7MDENG");
+  const std::string flags = FlagsOfMapping(copy.bytes().data());
+  EXPECT_NE(flags.find(" dd "), std::string::npos) << flags;
+#ifndef MORSEL_SANITIZED  // there mlock does nothing
+  EXPECT_NE(flags.find(" lo "), std::string::npos) << flags;
+#endif
+  EXPECT_TRUE(SecretText().empty());
+  EXPECT_TRUE(SecretText("").empty());
 }
 
 }  // namespace

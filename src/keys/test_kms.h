@@ -24,7 +24,7 @@ class TestKms {
  public:
   TestKms(const std::string& id, const std::string& secret)
       : credentials_{.access_key_id = id,
-                     .secret_access_key = secret,
+                     .secret_access_key = SecretText(secret),
                      .session_token = "",
                      .source = ""},
         server_(

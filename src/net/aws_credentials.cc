@@ -162,7 +162,8 @@ class CredentialChain final : public AwsCredentialSource {
 std::optional<AwsCredentials> CredentialChain::FromEnvironment() const {
   AwsCredentials found;
   found.access_key_id = Variable("AWS_ACCESS_KEY_ID");
-  found.secret_access_key = Variable("AWS_SECRET_ACCESS_KEY");
+  std::string secret = Variable("AWS_SECRET_ACCESS_KEY");
+  found.secret_access_key = SecretText::TakeFrom(secret);
   found.session_token = Variable("AWS_SESSION_TOKEN");
   found.source = "the environment";
   if (found.access_key_id.empty() || found.secret_access_key.empty())
@@ -172,14 +173,16 @@ std::optional<AwsCredentials> CredentialChain::FromEnvironment() const {
 
 Result<std::optional<AwsCredentials>> CredentialChain::FromFile(
     const std::string& path, const std::string& section) const {
-  const Result<Bytes> bytes = ReadWholeFile(path, kMaxFileBytes);
+  Result<Bytes> bytes = ReadWholeFile(path, kMaxFileBytes);
   // A file that is not ours to read is as good as none: a daemon without
   // rights runs beside the user whose file that is.
   if (!bytes.ok() && (bytes.error().code == Code::kNotFound ||
                       bytes.error().code == Code::kDenied))
     return std::optional<AwsCredentials>();
   if (!bytes.ok()) return bytes.error();
-  return ParseAwsProfile(AsText(*bytes), section, path);
+  auto parsed = ParseAwsProfile(AsText(*bytes), section, path);
+  Wipe(*bytes);
+  return parsed;
 }
 
 Result<std::optional<AwsCredentials>> CredentialChain::FromFiles() const {
@@ -289,9 +292,10 @@ Result<std::optional<AwsCredentials>> ParseAwsProfile(
     const size_t equals = line.find('=');
     if (!inside || equals == std::string_view::npos) continue;
     const std::string_view name = Trim(line.substr(0, equals));
-    const std::string value(Trim(line.substr(equals + 1)));
+    const std::string_view value = Trim(line.substr(equals + 1));
     if (name == "aws_access_key_id") found.access_key_id = value;
-    if (name == "aws_secret_access_key") found.secret_access_key = value;
+    if (name == "aws_secret_access_key")
+      found.secret_access_key = SecretText(value);
     if (name == "aws_session_token") found.session_token = value;
   }
   if (found.access_key_id.empty() && found.secret_access_key.empty())
@@ -311,8 +315,9 @@ Result<AwsCredentials> ParseAwsCredentialJson(std::string_view text,
   AwsCredentials found;
   ASSIGN_OR_RETURN_AS(found.access_key_id, json.GetString("AccessKeyId"),
                       where);
-  ASSIGN_OR_RETURN_AS(found.secret_access_key,
-                      json.GetString("SecretAccessKey"), where);
+  ASSIGN_OR_RETURN_AS(std::string secret, json.GetString("SecretAccessKey"),
+                      where);
+  found.secret_access_key = SecretText::TakeFrom(secret);
   ASSIGN_OR_RETURN_AS(found.session_token, json.GetString("Token"), where);
   ASSIGN_OR_RETURN_AS(const std::string expires, json.GetString("Expiration"),
                       where);

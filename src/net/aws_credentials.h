@@ -13,6 +13,10 @@
 // at. Those of 3 and 4 expire, and are fetched anew kRefreshSeconds before: by
 // one thread, while the others go on with what they have.
 //
+// The secret lies in locked memory (crypto/secret_text.h), and what it was read
+// from is wiped, but the environment and the answers of 3 and 4: those are the
+// system's, and in memory that goes to no core file of ours (base/confine.h).
+//
 // Thread safety: thread-safe.
 #pragma once
 
@@ -24,6 +28,7 @@
 
 #include "base/clock.h"
 #include "base/result.h"
+#include "crypto/secret_text.h"
 
 namespace morsel {
 
@@ -31,8 +36,9 @@ inline constexpr int64_t kRefreshSeconds = 300;
 
 struct AwsCredentials {
   std::string access_key_id;
-  std::string secret_access_key;
-  std::string session_token;         // empty for keys that are permanent
+  SecretText secret_access_key;
+  std::string
+      session_token;  // goes with each request; empty for permanent keys
   int64_t expires_unix_seconds = 0;  // 0: never
   std::string source;                // for messages: "the environment"
 };

@@ -71,7 +71,7 @@ TEST_F(AwsCredentialsTest, TheEnvironmentComesFirstThenTheFiles) {
         "aws_access_key_id=T\naws_secret_access_key=s\n"
         "aws_session_token=t\n");
   EXPECT_EQ(IdFrom(), "F");
-  EXPECT_EQ(Source()->Get()->secret_access_key, "s=+/");
+  EXPECT_EQ(AsText(Source()->Get()->secret_access_key.bytes()), "s=+/");
   EXPECT_EQ(Source("third")->Get()->session_token, "t");
   EXPECT_EQ(IdFrom("other"), "O");
   environment_["AWS_PROFILE"] = "third";

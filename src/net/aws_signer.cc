@@ -73,14 +73,22 @@ Canonical CanonicalHeaders(const HttpHeaders& headers) {
 }
 
 // A chain of HMACs, so that a leaked one serves a day, a region and a service.
-std::string Signature(const std::string& secret, const std::string& date,
+std::string Signature(const SecretText& secret, const std::string& date,
                       const AwsService& service, const std::string& to_sign) {
-  const std::string first = "AWS4" + secret;
-  Digest key = HmacSha256(AsBytes(first), {AsBytes(date)});
-  key = HmacSha256(key, {AsBytes(service.region)});
-  key = HmacSha256(key, {AsBytes(service.service)});
-  key = HmacSha256(key, {AsBytes("aws4_request")});
-  return ToHex(HmacSha256(key, {AsBytes(to_sign)}));
+  constexpr std::string_view kPrefix = "AWS4";
+  SecretBuffer first(kPrefix.size() + secret.bytes().size());
+  const ByteSpan prefix = AsBytes(kPrefix);
+  const auto rest =
+      std::copy(prefix.begin(), prefix.end(), first.mutable_bytes().begin());
+  std::copy(secret.bytes().begin(), secret.bytes().end(), rest);
+  Digest key = HmacSha256(first.bytes(), {AsBytes(date)});
+  for (const std::string_view part :
+       {std::string_view(service.region), std::string_view(service.service),
+        std::string_view("aws4_request")})
+    key = HmacSha256(key, {AsBytes(part)});
+  std::string signature = ToHex(HmacSha256(key, {AsBytes(to_sign)}));
+  Wipe(key);
+  return signature;
 }
 
 }  // namespace

@@ -20,17 +20,18 @@ std::string SignatureOf(const HttpRequest& request) {
 
 std::string SignS3(AwsRequest request) {
   request.host = "examplebucket.s3.amazonaws.com";
-  return SignatureOf(SignAwsRequest(
-      request, {"us-east-1", "s3"},
-      {"AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"},
-      kMay2013));
+  return SignatureOf(
+      SignAwsRequest(request, {"us-east-1", "s3"},
+                     {"AKIAIOSFODNN7EXAMPLE",
+                      SecretText("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY")},
+                     kMay2013));
 }
 
 std::string SignSuite(AwsRequest request, const std::string& service) {
   if (request.host.empty()) request.host = "example.amazonaws.com";
   return SignatureOf(SignAwsRequest(
       request, {"us-east-1", service},
-      {"AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"},
+      {"AKIDEXAMPLE", SecretText("wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY")},
       kAugust2015));
 }
 
@@ -92,7 +93,7 @@ TEST(AwsSignerTest, SortsAndEncodesTheUrlAsItSigns) {
   request.path = "/b/a b+c";
   request.query = {{"prefix", "k/&"}, {"list-type", "2"}};
   const HttpRequest sent =
-      SignAwsRequest(request, {"r", "s3"}, {"a", "b", "token"}, 0);
+      SignAwsRequest(request, {"r", "s3"}, {"a", SecretText("b"), "token"}, 0);
   EXPECT_EQ(sent.url, "http://h:1/b/a%20b%2Bc?list-type=2&prefix=k%2F%26");
   bool has_token = false;
   for (const auto& [name, value] : sent.headers)
