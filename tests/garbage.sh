@@ -2,8 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 # A root is retired: its image moves and reads the same, what nobody names is
 # deleted with the root, and an alarm stops all deletion until it was seen.
+# TEST_ORIGIN=s3: with the origin in S3.
 . "$(dirname "$0")/lib.sh"
 requires python3 jq
+
+origin_of_test
 
 export MORSEL_GC_MIN_RETIRED=0
 layout=$WORK/layout
@@ -11,7 +14,6 @@ python3 "$TESTS/images/nasty.py" build "$layout" --compress gzip >&2
 morsel convert "oci:$layout:nasty" keep:1 -q >/dev/null
 morsel convert "oci:$layout:nasty" drop:1 -q >/dev/null
 old=$(morsel roots -q)
-origin=$MORSEL_STATE_DIR/origin
 
 expect_exit 1 morsel roots retire "$old"
 expect_text "$WORK/err" "roots new"
@@ -28,29 +30,34 @@ morsel gc run --json >"$WORK/run.json"
 [[ $(morsel inspect keep:1 --json | jq -r .root) == "$new" ]] ||
   fail "the image is not in the new root"
 morsel verify keep:1 -q >/dev/null
+# What the rotation has cost of dedup.
+morsel gc status --births --json >"$WORK/births.json"
+[[ $(field "$WORK/births.json" \
+  ".roots[] | select(.root == \"$new\").births[0] | [.root, .manifests, .chunks]" | jq -c .) == \
+  "[\"$old\",1,$(jq '.roots[0].copied_chunks' "$WORK/run.json")]" ]] ||
+  fail "births: $(cat "$WORK/births.json")"
 morsel gc run -q
 [[ $(morsel gc status --json | jq -r ".roots[] | select(.root == \"$old\").state") \
   == expired ]] || fail "the old root has not expired"
 
 # Not before three lease periods; the store's clock is the file's own time.
 morsel gc run -q
-[[ -d $origin/roots/$old/chunks ]] || fail "deleted too early"
-touch -d '2 hours ago' "$origin/roots/$old/state.json"
+[[ -n $(objects list "roots/$old/chunks/") ]] || fail "deleted too early"
+age_root "$old"
 
 # An alarm that somebody raised stops it.
 id=$(morsel inspect keep:1 --json | jq -r .manifest_id)
-mkdir -p "$origin/alarms/$old/$id"
 printf '{"format":1,"root":"%s","manifest_id":"%s","worker":"w1","reader":"a test","at":1,"acknowledged":false}\n' \
-  "$old" "$id" >"$origin/alarms/$old/$id/w1.json"
+  "$old" "$id" | objects put "alarms/$old/$id/w1.json"
 expect_exit 5 morsel gc run
 expect_text "$WORK/out" "a test"
-[[ -n $(find "$origin/roots/$old/chunks" -type f) ]] ||
+[[ -n $(objects list "roots/$old/chunks/") ]] ||
   fail "deleted in spite of an alarm"
 expect_exit 5 morsel gc status
 morsel gc resume -q
 
 morsel gc run -q
-left=$(find "$origin/roots/$old" -type f)
-[[ $left == "$origin/roots/$old/state.json" ]] || fail "left: $left"
+left=$(objects list "roots/$old/")
+[[ $left == "roots/$old/state.json" ]] || fail "left: $left"
 morsel gc check -q
 morsel verify keep:1 -q >/dev/null

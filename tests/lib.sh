@@ -130,6 +130,49 @@ s3() {
   export MORSEL_ORIGIN
 }
 
+# through_proxy: from here on all requests to the S3 service of `s3` go by a proxy
+# that counts them, and makes the faults that `proxy COMMAND...` orders
+# (tests/s3_proxy.py; it prints what was asked for).
+through_proxy() {
+  local port
+  mkfifo "$WORK/proxy.in" "$WORK/proxy.out"
+  exec {PROXY_IN}<>"$WORK/proxy.in" {PROXY_OUT}<>"$WORK/proxy.out"
+  python3 "$TESTS/s3_proxy.py" "$MORSEL_S3_ENDPOINT" \
+    <&"$PROXY_IN" >&"$PROXY_OUT" 2>"$WORK/proxy.log" &
+  STARTED+=($!)
+  read -r -t 60 -u "$PROXY_OUT" port || fail "no proxy: $(cat "$WORK/proxy.log")"
+  export MORSEL_S3_ENDPOINT=http://127.0.0.1:$port
+}
+
+proxy() {
+  local answer
+  printf '%s\n' "$*" >&"$PROXY_IN"
+  read -r -t 60 -u "$PROXY_OUT" answer || fail "the proxy does not answer: $*"
+  [[ $answer == ok ]] || printf '%s\n' "$answer"
+}
+
+# origin_of_test: where TEST_ORIGIN is s3, the origin lies in S3, behind the
+# proxy; else in a folder. What follows works on both.
+origin_of_test() {
+  [[ ${TEST_ORIGIN:-} != s3 ]] || {
+    s3
+    through_proxy
+  }
+}
+
+# objects list|get|put|copy|delete KEY...: what who can write to the origin may
+# do (tests/objects.py).
+objects() { python3 "$TESTS/objects.py" "$@"; }
+
+# age_root ROOT: its state was last written two hours ago.
+age_root() {
+  if [[ ${TEST_ORIGIN:-} == s3 ]]; then
+    proxy age "roots/$1/state.json" 7200
+  else
+    touch -d '2 hours ago' "$MORSEL_STATE_DIR/origin/roots/$1/state.json"
+  fi
+}
+
 # wait_until COMMAND...: tried again and again; the minute that it gives up
 # after is a guard against a hang, and no measure.
 wait_until() {
