@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # A chunk that is flipped by one bit, cut short or missing is never served:
 # the read fails, verify names it, and nothing else suffers. A convert of the
-# same image puts a missing chunk back.
+# same image puts back a chunk that is missing or cut short; what looks right
+# until it is read, --rewrite mends.
 . "$(dirname "$0")/lib.sh"
 requires root fuse jq python3
 
@@ -53,9 +54,14 @@ for kind in flipped-0 "flipped-$((length / 2))" "flipped-$((length - 1))" \
   expect_text "$WORK/out" "$name"
 done
 
-# Missing: the next convert of the image stores it again.
-morsel convert -q "$(image nasty)" damage:1 >/dev/null
-expect_exit 0 morsel verify damage:1
+# Missing or cut short: the next convert of the image stores it again.
+for kind in missing truncated empty; do
+  restore
+  damage "$kind"
+  morsel convert -q "$(image nasty)" damage:1 >/dev/null 2>&1
+  expect_exit 0 morsel verify damage:1
+  read_chunk || fail "$kind: converted again, it cannot be read"
+done
 
 # Who runs it is told what is damaged, though the agent's log goes.
 first=$(field "$WORK/image" '.chunks[0].name')
@@ -72,3 +78,12 @@ done <"$WORK/names"
 expect_exit 4 morsel verify --json damage:1
 jq -r '.damages[].name' "$WORK/out" | sort -u | cmp - "$WORK/names" ||
   fail "verify did not name every damaged chunk"
+
+# Nothing but reading them shows these: all are written anew.
+morsel convert -q "$(image nasty)" damage:1 >/dev/null
+expect_exit 4 morsel verify damage:1
+expect_text "$WORK/out" "convert --rewrite"
+expect_exit 0 morsel convert --json --rewrite "$(image nasty)" damage:1
+[[ $(field "$WORK/out" .rewritten_chunk_count) == $(field "$WORK/image" '.chunks | length') ]] ||
+  fail "not every chunk was written: $(cat "$WORK/out")"
+expect_exit 0 morsel verify damage:1

@@ -91,7 +91,7 @@ class ChunkCopier {
 
   Status Copy(const ManifestChunk& chunk) {
     if (present_.Contains(chunk.name)) return Ok();
-    ASSIGN_OR_RETURN(const bool is_there, IsThere(chunk.name));
+    ASSIGN_OR_RETURN(const bool is_there, IsThere(chunk));
     if (!is_there) {
       RETURN_IF_ERROR(store_.Copy(ChunkKey(source_, chunk.name),
                                   ChunkKey(target_, chunk.name)));
@@ -106,13 +106,15 @@ class ChunkCopier {
 
  private:
   // Nothing is deleted in an active root, so what was listed stays. What was
-  // not, another mover may have copied since: then it is copied once more.
-  Result<bool> IsThere(const ChunkName& name) {
-    const KnownChunks::Answer answer = listed_.Look(name);
+  // not, another mover may have copied since: then it is copied once more, as
+  // is what has another size than it should.
+  Result<bool> IsThere(const ManifestChunk& chunk) {
+    const KnownChunks::Answer answer =
+        listed_.Look(chunk.name, chunk.stored_length);
     if (answer != KnownChunks::Answer::kUnknown)
       return answer == KnownChunks::Answer::kPresent;
-    const Result<ObjectInfo> info = store_.Head(ChunkKey(target_, name));
-    if (info.ok()) return true;
+    const Result<ObjectInfo> info = store_.Head(ChunkKey(target_, chunk.name));
+    if (info.ok()) return info->size_bytes == chunk.stored_length;
     if (info.error().code == Code::kNotFound) return false;
     return info.error();
   }

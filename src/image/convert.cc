@@ -120,6 +120,7 @@ ConvertReport MakeReport(const ImageName& name, const FlatImage& flat,
   report.new_chunk_count = uploaded.new_chunk_count;
   report.new_bytes = uploaded.new_bytes;
   report.resealed_chunk_count = uploaded.resealed_count;
+  report.rewritten_chunk_count = uploaded.rewritten_count;
   report.file_bytes = flat.file_bytes;
   report.entry_count = flat.entry_count;
   report.warnings = flat.warnings;
@@ -155,7 +156,7 @@ Status ExportTo(const FlatImage& flat, int fd, size_t threads,
 
 // Uploads and publishes into the root that is active now.
 Result<ConvertReport> ConvertOnce(const ConvertContext& context,
-                                  const FlattenOptions& options,
+                                  const ConvertRequest& request,
                                   const ImageName& name, const FlatImage& flat,
                                   const WritableRoot& root) {
   ASSIGN_OR_RETURN(const PopularList popular,
@@ -165,7 +166,8 @@ Result<ConvertReport> ConvertOnce(const ConvertContext& context,
       UploadChunks(*flat.ext4, *flat.spool, root, context.origin,
                    {.repository = name.repository,
                     .popular = popular,
-                    .concurrency = options.thread_count + kWaitingUploads},
+                    .concurrency = request.thread_count + kWaitingUploads,
+                    .rewrite = request.rewrite},
                    context.progress));
   uploaded.popular_version = popular.version;
   ConvertReport report = MakeReport(name, flat, root, uploaded);
@@ -206,7 +208,7 @@ Result<ConvertReport> ConvertImage(const ConvertRequest& request,
   ASSIGN_OR_RETURN(const ImageName name, NameOf(request, flat.suggested_name));
   for (int tries = 1;; ++tries) {
     Result<ConvertReport> report =
-        ConvertOnce(context, options, name, flat, root);
+        ConvertOnce(context, request, name, flat, root);
     if (report.ok() || tries == kRotationsMax ||
         !WasRotated(context, root, report.error()))
       return report;

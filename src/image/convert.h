@@ -35,6 +35,7 @@ struct ConvertRequest {
   std::string spool_dir;    // room for the unpacked image; a private folder in
                             // it is made, and gone afterwards
   size_t thread_count = 1;  // that read, hash and seal
+  bool rewrite = false;     // UploadOptions::rewrite
 };
 
 struct ConvertReport {
@@ -47,8 +48,9 @@ struct ConvertReport {
   uint64_t stored_bytes = 0;
   uint64_t new_chunk_count = 0;  // not in the root before
   uint64_t new_bytes = 0;
-  uint64_t resealed_chunk_count = 0;  // popular ones
-  uint64_t file_bytes = 0;            // visible regular files' content
+  uint64_t resealed_chunk_count = 0;   // popular ones
+  uint64_t rewritten_chunk_count = 0;  // over what the root had
+  uint64_t file_bytes = 0;             // visible regular files' content
   uint64_t entry_count = 0;
   std::vector<std::string> warnings;  // e.g. times that were clamped
 };

@@ -20,6 +20,7 @@ struct Tables {
   std::atomic<uint64_t> new_chunk_count{0};
   std::atomic<uint64_t> new_bytes{0};
   std::atomic<uint64_t> resealed_count{0};
+  std::atomic<uint64_t> rewritten_count{0};
 };
 
 // How chunks are sealed and where they go: the same for all of an image.
@@ -28,6 +29,7 @@ struct Plan {
   const PopularList& popular;
   const SecretKey variant_salt;
   const KnownChunks known;
+  const bool rewrite;
   Origin& origin;
 };
 
@@ -39,23 +41,37 @@ SealedChunk Seal(const Plan& plan, MutableByteSpan stored, Tables& tables) {
   return ResealChunk(sealed, plan.variant_salt, plan.root.id, stored);
 }
 
-// Sends the bytes only if they are not there already, as far as that is known.
+// What the origin has under the name, asked for if it was not listed.
+Result<KnownChunks::Answer> Look(const Plan& plan, const ChunkName& name,
+                                 uint32_t length) {
+  using Answer = KnownChunks::Answer;
+  const Answer known = plan.known.Look(name, length);
+  if (known != Answer::kUnknown) return known;
+  const Result<uint64_t> size = plan.origin.ChunkSize(plan.root.id, name);
+  if (size.ok()) return *size == length ? Answer::kPresent : Answer::kDamaged;
+  if (size.error().code == Code::kNotFound) return Answer::kAbsent;
+  return size.error();
+}
+
+// Sends the bytes only if they are not there already, as far as a list tells.
 Status Store(const Plan& plan, const ChunkName& name, ByteSpan stored,
-             bool* was_absent) {
-  *was_absent = false;
-  switch (plan.known.Look(name)) {
-    case KnownChunks::Answer::kPresent:
-      return Ok();
-    case KnownChunks::Answer::kUnknown: {
-      ASSIGN_OR_RETURN(const bool present,
-                       plan.origin.HasChunk(plan.root.id, name));
-      if (present) return Ok();
-      break;
-    }
-    case KnownChunks::Answer::kAbsent:
-      break;
+             Tables& tables) {
+  using Answer = KnownChunks::Answer;
+  ASSIGN_OR_RETURN(const Answer found,
+                   Look(plan, name, static_cast<uint32_t>(stored.size())));
+  if (found == Answer::kPresent && !plan.rewrite) return Ok();
+  if (found != Answer::kAbsent) {
+    ++tables.rewritten_count;
+    return plan.origin.RewriteChunk(plan.root.id, name, stored);
   }
-  return plan.origin.PutChunk(plan.root.id, name, stored, was_absent);
+  bool was_absent = false;
+  RETURN_IF_ERROR(
+      plan.origin.PutChunk(plan.root.id, name, stored, &was_absent));
+  if (was_absent) {
+    ++tables.new_chunk_count;
+    tables.new_bytes += stored.size();
+  }
+  return Ok();
 }
 
 Status UploadOne(const Ext4Image& image, DataSource& source, const Plan& plan,
@@ -68,16 +84,11 @@ Status UploadOne(const Ext4Image& image, DataSource& source, const Plan& plan,
   if (length == 0) return Ok();
   const MutableByteSpan stored = MutableByteSpan(buffer).first(length);
   const SealedChunk sealed = Seal(plan, stored, tables);
-  bool was_absent = false;
-  RETURN_IF_ERROR_AS(Store(plan, sealed.name, stored, &was_absent),
+  RETURN_IF_ERROR_AS(Store(plan, sealed.name, stored, tables),
                      "chunk " + sealed.name.Short());
   tables.chunks[position] = {index, length, sealed.name};
   std::copy_n(sealed.key.bytes().begin(), kKeySize,
               tables.keys.mutable_bytes().begin() + position * kKeySize);
-  if (was_absent) {
-    ++tables.new_chunk_count;
-    tables.new_bytes += length;
-  }
   return Ok();
 }
 
@@ -101,6 +112,7 @@ UploadedChunks Compact(Tables& tables) {
   out.new_chunk_count = tables.new_chunk_count;
   out.new_bytes = tables.new_bytes;
   out.resealed_count = tables.resealed_count;
+  out.rewritten_count = tables.rewritten_count;
   return out;
 }
 
@@ -118,6 +130,7 @@ Result<UploadedChunks> UploadChunks(const Ext4Image& image, DataSource& source,
       .variant_salt =
           VariantSalt(root.salt, options.popular.VariantOf(options.repository)),
       .known = std::move(known),
+      .rewrite = options.rewrite,
       .origin = origin};
   progress.Begin("Writing chunks", count * uint64_t{kChunkSize});
   Tables tables(count);

@@ -24,6 +24,9 @@ struct UploadOptions {
   // Chunks in work at a time, half a MiB each. More than there are cores,
   // since most of them wait for the store to have written.
   size_t concurrency = 16;
+  // Writes also what the origin has already: mends chunks that are damaged
+  // though their size is right, which nothing but reading them shows.
+  bool rewrite = false;
 };
 
 struct UploadedChunks {
@@ -33,6 +36,7 @@ struct UploadedChunks {
   uint64_t new_bytes = 0;
   uint32_t popular_version = 0;  // of the list that they were sealed with
   uint64_t resealed_count = 0;   // popular chunks, sealed with a variant's salt
+  uint64_t rewritten_count = 0;  // over what the origin had
 };
 
 // Stores what is not there yet. Errors of the origin and of reading.

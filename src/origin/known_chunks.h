@@ -27,20 +27,25 @@ namespace morsel {
 
 class KnownChunks {
  public:
-  enum class Answer { kPresent, kAbsent, kUnknown };
+  // kDamaged: it is there with another size.
+  enum class Answer { kPresent, kAbsent, kUnknown, kDamaged };
+  struct Row {
+    ChunkName name;
+    uint32_t size_bytes = 0;
+  };
 
   // Errors of the store. `chunk_count` is that of the image.
   static Result<KnownChunks> Load(ObjectStore& store, const std::string& root,
                                   size_t chunk_count);
 
-  Answer Look(const ChunkName& name) const;
+  Answer Look(const ChunkName& name, uint32_t stored_length) const;
   uint64_t request_count() const { return request_count_; }
 
  private:
   KnownChunks() = default;
 
-  std::vector<ChunkName> names_;  // sorted
-  // Names up to here are all in `names_`, if `has_end_`; else everything is.
+  std::vector<Row> rows_;  // sorted by name
+  // Names up to here are all in `rows_`, if `has_end_`; else everything is.
   ChunkName end_;
   bool has_end_ = false;
   uint64_t request_count_ = 0;

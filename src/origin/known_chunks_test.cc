@@ -32,11 +32,11 @@ class KnownChunksTest : public testing::Test {
   size_t CheckAnswers(const KnownChunks& known) {
     size_t unknown = 0;
     for (const ChunkName& name : stored_) {
-      EXPECT_NE(known.Look(name), KnownChunks::Answer::kAbsent);
-      unknown += known.Look(name) == KnownChunks::Answer::kUnknown;
+      EXPECT_NE(known.Look(name, 1), KnownChunks::Answer::kAbsent);
+      unknown += known.Look(name, 1) == KnownChunks::Answer::kUnknown;
     }
     for (int i = 0; i < 1000; ++i)
-      EXPECT_NE(known.Look(RandomName()), KnownChunks::Answer::kPresent);
+      EXPECT_NE(known.Look(RandomName(), 1), KnownChunks::Answer::kPresent);
     return unknown;
   }
 
@@ -69,6 +69,12 @@ TEST_F(KnownChunksTest, AHugeRootIsNotListedForASmallImage) {
   const KnownChunks known = KnownChunks::Load(store_, kRoot, 20).value();
   EXPECT_EQ(known.request_count(), 1u);
   EXPECT_GT(CheckAnswers(known), 4000u);
+}
+
+TEST_F(KnownChunksTest, OneOfAnotherSizeIsDamaged) {
+  Fill(3);
+  const KnownChunks known = KnownChunks::Load(store_, kRoot, 3).value();
+  EXPECT_EQ(known.Look(*stored_.begin(), 2), KnownChunks::Answer::kDamaged);
 }
 
 }  // namespace

@@ -78,6 +78,7 @@ struct ImageRow {
   ImageName name;
   ImagePointer pointer;
   ObjectInfo info;
+  std::string damage;  // why the pointer cannot be read; "" if it can
 };
 
 struct RootRow {
@@ -130,12 +131,15 @@ class Origin {
   Result<PopularList> ReadPopular(const std::string& root) {
     return morsel::ReadPopular(store_, root);
   }
-  // Whether the chunk is stored.
-  Result<bool> HasChunk(const std::string& root, const ChunkName& name);
+  // What the chunk's object has, as damage shows it first. kNotFound.
+  Result<uint64_t> ChunkSize(const std::string& root, const ChunkName& name);
   // Ok also if it was there already; `*was_absent` says which.
   Status PutChunk(const std::string& root, const ChunkName& name,
                   ByteSpan ciphertext, bool* was_absent);
-  // Stores the manifest, then its record (merging `wrapped` into one that
+  // In the place of what is stored under the name: to mend it.
+  Status RewriteChunk(const std::string& root, const ChunkName& name,
+                      ByteSpan ciphertext);
+  // Stores the manifest then its record (merging `wrapped` into one that
   // exists). kExists never.
   Status PublishManifest(const std::string& root, const Manifest& manifest,
                          const std::string& context, const WrappedKey& wrapped);
@@ -164,9 +168,10 @@ class Origin {
   Status AddWrapping(const std::string& manifest_id, const std::string& context,
                      const WrappedKey& wrapped);
 
+  // All of them; a damaged pointer has a row that says so.
   Result<std::vector<ImageRow>> ListImages();
-  // kNotFound. The pointer is emptied, never deleted; space returns with the
-  // root.
+  // kNotFound. A damaged pointer is removed too. The pointer is emptied, never
+  // deleted; space returns with the root.
   Status RemovePointer(const ImageName& name);
 
  private:

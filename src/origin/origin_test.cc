@@ -209,6 +209,27 @@ TEST_P(OriginTest, RemovedPointersAreEmptiedAndCanBePublishedAgain) {
   EXPECT_TRUE(origin_.Resolve(Name("a")).ok());
 }
 
+TEST_P(OriginTest, ADamagedPointerHidesNoOtherAndCanBeRemoved) {
+  ASSERT_TRUE(PublishTestImage(origin_, *keys_, "a", 2, 1).ok());
+  ASSERT_TRUE(PublishTestImage(origin_, *keys_, "b", 2, 2).ok());
+  const std::string key = "images/a/latest.json";
+  for (const std::string& damage :
+       {std::string("{"), std::string("{\"format\":1,\"what\":2}")}) {
+    ASSERT_TRUE(store_.Put(key, AsBytes(damage)).ok());
+    const std::vector<ImageRow> rows = origin_.ListImages().value();
+    ASSERT_EQ(rows.size(), 2u);
+    EXPECT_NE(rows[0].damage, "");
+    EXPECT_EQ(rows[1].damage, "");
+    EXPECT_EQ(origin_.TagImage(Name("b"), Name("a"), *keys_).error().code,
+              Code::kCorrupt);
+    ASSERT_TRUE(origin_.RemovePointer(Name("a")).ok());
+    EXPECT_EQ(origin_.ListImages()->size(), 1u);
+    EXPECT_EQ(origin_.RemovePointer(Name("a")).error().code, Code::kNotFound);
+    ASSERT_TRUE(origin_.TagImage(Name("b"), Name("a"), *keys_).ok());
+    EXPECT_TRUE(origin_.Resolve(Name("a")).ok());
+  }
+}
+
 TEST_P(OriginTest, FindsAManifestThatMovesWhileItIsResolved) {
   const std::string id = PublishTestImage(origin_, *keys_, "a", 2, 1).value();
   const ManifestRecord record = origin_.ReadRecord(id).value();

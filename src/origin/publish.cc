@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Publishing: chunks, manifest, record, and the pointer last.
+#include "base/log.h"
 #include "origin/document.h"
 #include "origin/origin.h"
 #include "origin/record_store.h"
@@ -9,14 +10,10 @@ namespace {
 
 constexpr const char* kNoPlacement = "";
 
-// A write that finds its object there already has succeeded: chunks and
-// manifests are named by their bytes.
-Status PutOnce(ObjectStore& store, const std::string& key, ByteSpan bytes,
-               bool* was_absent) {
-  const Status put = store.PutIfAbsent(key, bytes);
-  *was_absent = put.ok();
-  if (!put.ok() && put.error().code == Code::kExists) return Ok();
-  return put;
+Error NoImage(const ImageName& name) {
+  return MakeError(Code::kNotFound,
+                   "there is no image " + name.ToString() +
+                       " in the origin: 'morsel images' lists what there is");
 }
 
 Status SetWrapping(ManifestRecord& record, const std::string& context,
@@ -42,13 +39,38 @@ Status MergeRecord(ObjectStore& store, const ManifestRecord& fresh,
              : CreateDocument(store, key, EncodeRecord(record));
 }
 
+// With what to do about a damaged pointer: it may be of a newer Morsel, so only
+// a person who names it has it replaced.
+Error WithNextStep(Error error, const ImageName& name) {
+  if (error.code == Code::kCorrupt)
+    error.message += "; 'morsel rm " + name.ToString() + "' removes it";
+  return error;
+}
+
+// The pointer to remove. A damaged one counts as one that shows something.
+Result<Versioned<PointerState>> LoadPointerToRemove(ObjectStore& store,
+                                                    const ImageName& name,
+                                                    int64_t now) {
+  Result<Versioned<PointerState>> old = LoadPointer(store, name);
+  const bool is_damaged = !old.ok() && old.error().code == Code::kCorrupt;
+  if (!is_damaged) return old;
+  LogWarn("a damaged pointer is removed", {{"why", old.error().message}});
+  ASSIGN_OR_RETURN(ObjectInfo info, store.Head(PointerKey(name)));
+  Versioned<PointerState> empty;
+  empty.version = std::move(info.version);
+  empty.value.created_unix_seconds = now;
+  empty.value.placements[kNoPlacement].current = "damaged";
+  return empty;
+}
+
 // Writes `id` as the next of `name`; `announced` is what then stands there.
 // kExists if another one was faster.
 Status Announce(ObjectStore& store, const ImageName& name,
                 const std::string& id, int64_t now,
                 Versioned<PointerState>& announced) {
   const Result<Versioned<PointerState>> old = LoadPointer(store, name);
-  if (!old.ok() && old.error().code != Code::kNotFound) return old.error();
+  if (!old.ok() && old.error().code != Code::kNotFound)
+    return WithNextStep(old.error(), name);
   PointerState pointer;
   if (old.ok())
     pointer = old->value;
@@ -88,18 +110,26 @@ Result<RootState> LoadStateOfHome(ObjectStore& store, const std::string& id) {
 
 }  // namespace
 
-Result<bool> Origin::HasChunk(const std::string& root, const ChunkName& name) {
+Result<uint64_t> Origin::ChunkSize(const std::string& root,
+                                   const ChunkName& name) {
   const Result<ObjectInfo> info = store_.Head(ChunkKey(root, name));
-  if (info.ok()) return true;
-  if (info.error().code == Code::kNotFound) return false;
-  return info.error();
+  if (!info.ok()) return info.error();
+  return info->size_bytes;
 }
 
 Status Origin::PutChunk(const std::string& root, const ChunkName& name,
                         ByteSpan ciphertext, bool* was_absent) {
-  RETURN_IF_ERROR_AS(
-      PutOnce(store_, ChunkKey(root, name), ciphertext, was_absent),
-      "store a chunk in the origin");
+  const Status put = store_.PutIfAbsent(ChunkKey(root, name), ciphertext);
+  *was_absent = put.ok();
+  // Another converter was faster: the name is that of the bytes.
+  if (put.ok() || put.error().code == Code::kExists) return Ok();
+  return Error(put.error()).Wrap("store a chunk in the origin");
+}
+
+Status Origin::RewriteChunk(const std::string& root, const ChunkName& name,
+                            ByteSpan ciphertext) {
+  RETURN_IF_ERROR_AS(store_.Put(ChunkKey(root, name), ciphertext),
+                     "store a chunk in the origin");
   return Ok();
 }
 
@@ -109,10 +139,11 @@ Status Origin::PublishManifest(const std::string& root,
                                const WrappedKey& wrapped) {
   if (!IsRootId(root))
     return MakeError(Code::kInvalid, root + " is no root id");
-  bool was_absent = false;
-  RETURN_IF_ERROR_AS(PutOnce(store_, ManifestKey(root, manifest.id()),
-                             manifest.bytes(), &was_absent),
-                     "store the manifest");
+  const Status put =
+      store_.PutIfAbsent(ManifestKey(root, manifest.id()), manifest.bytes());
+  // There already: it is named by its bytes.
+  if (!put.ok() && put.error().code != Code::kExists)
+    return Error(put.error()).Wrap("store the manifest");
   ManifestRecord fresh;
   fresh.id = manifest.id();
   fresh.root = root;
@@ -194,15 +225,17 @@ Status Origin::TagImage(const ImageName& from, const ImageName& to,
 Status Origin::RemovePointer(const ImageName& name) {
   const std::string what = "the pointer " + name.ToString();
   return RetryWhileChanged(what, [&]() -> Status {
-    ASSIGN_OR_RETURN(const Versioned<PointerState> old,
-                     LoadPointer(store_, name));
-    const auto slot = old.value.placements.find(kNoPlacement);
-    if (slot == old.value.placements.end() || slot->second.current.empty())
-      return MakeError(Code::kNotFound, "there is no image " + name.ToString());
+    const Result<Versioned<PointerState>> old =
+        LoadPointerToRemove(store_, name, clock_.UnixSeconds());
+    if (!old.ok() && old.error().code == Code::kNotFound) return NoImage(name);
+    if (!old.ok()) return old.error();
+    const auto slot = old->value.placements.find(kNoPlacement);
+    if (slot == old->value.placements.end() || slot->second.current.empty())
+      return NoImage(name);
     PointerState emptied;
-    emptied.created_unix_seconds = old.value.created_unix_seconds;
+    emptied.created_unix_seconds = old->value.created_unix_seconds;
     return ReplaceDocument(store_, PointerKey(name), EncodePointer(emptied),
-                           old.version);
+                           old->version);
   });
 }
 

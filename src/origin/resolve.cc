@@ -61,10 +61,16 @@ Result<Manifest> Origin::ReadManifest(const ManifestRecord& record) {
   const std::string damaged = "the origin's " + key + " is damaged";
   if (data.info.size_bytes != data.bytes.size())
     return MakeError(Code::kCorrupt, damaged + ": it is larger than 64 MiB");
-  ASSIGN_OR_RETURN_AS(Manifest manifest, Manifest::Parse(std::move(data.bytes)),
-                      damaged);
-  if (manifest.id() != record.id)
-    return MakeError(Code::kCorrupt, damaged + ": its SHA-256 is not its name");
+  const std::string next_step =
+      "; convert the image again, which writes it anew, or restore it from a "
+      "copy";
+  Result<Manifest> manifest = Manifest::Parse(std::move(data.bytes));
+  if (!manifest.ok())
+    return MakeError(Code::kCorrupt,
+                     damaged + ": " + manifest.error().message + next_step);
+  if (manifest->id() != record.id)
+    return MakeError(Code::kCorrupt,
+                     damaged + ": its SHA-256 is not its name" + next_step);
   return manifest;
 }
 
@@ -135,7 +141,9 @@ Result<std::vector<ImageRow>> Origin::ListImages() {
       }
       Result<ImagePointer> pointer = ReadPointer(*name);
       if (pointer.ok())
-        rows.push_back({*name, std::move(pointer).value(), row.info});
+        rows.push_back({*name, std::move(pointer).value(), row.info, ""});
+      else if (pointer.error().code == Code::kCorrupt)
+        rows.push_back({*name, {}, row.info, pointer.error().message});
       else if (pointer.error().code != Code::kNotFound)
         return std::move(pointer).error();
     }
