@@ -41,3 +41,27 @@ for victim in tool guard child cache; do
     fail "$victim: a container is left"
   [[ $(morsel run crash:1 -- echo again) == again ]] || fail "$victim: no new run"
 done
+
+# As early as it has left anything: while runc makes the container, too.
+group_of() { find /sys/fs/cgroup -maxdepth 2 -name "morsel-$1" | grep -q .; }
+has_left() {
+  case $1 in
+    folder) compgen -G "$MORSEL_RUN_DIR/containers/*" ;;
+    bundle) compgen -G "$MORSEL_RUN_DIR/containers/*/config.json" ;;
+    runc) compgen -G "$MORSEL_RUN_DIR/runc/*" ;;
+    group) group_of "$(ls "$MORSEL_RUN_DIR/containers")" ;;
+  esac >/dev/null
+}
+for moment in folder bundle runc group; do
+  start "$MORSEL_BIN/morsel" run crash:1 -- sleep 1000 2>"$WORK/err.run"
+  tool=$!
+  wait_until has_left "$moment"
+  id=$(ls "$MORSEL_RUN_DIR/containers")
+  kill -KILL "$tool"
+  wait "$tool" 2>/dev/null || true
+  morsel doctor >"$WORK/doctor" || true
+  expect_exit 0 morsel doctor
+  [[ -z $(morsel attach --list -q) ]] || fail "$moment: a device is left"
+  ! group_of "$id" || fail "$moment: a control group is left"
+  ! pgrep -f "morsel-.*$id" >/dev/null || fail "$moment: a process is left"
+done

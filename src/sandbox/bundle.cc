@@ -10,6 +10,7 @@
 #include <filesystem>
 
 #include "base/fd.h"
+#include "sandbox/container_folder.h"
 #include "sandbox/runtime_spec.h"
 #include "sandbox/seccomp_profile.h"
 
@@ -123,7 +124,7 @@ Json SpecLinux(const BundleRequest& request, const RunOptions& options,
     name_space["type"] = type;
     linux_part["namespaces"].Append(std::move(name_space));
   }
-  linux_part["cgroupsPath"] = "/morsel-" + request.container_id;
+  linux_part["cgroupsPath"] = CgroupPath(request.container_id);
   linux_part["resources"] = SpecResources(options);
   linux_part["maskedPaths"] = MaskedPaths();
   linux_part["readonlyPaths"] = ReadonlyPaths();

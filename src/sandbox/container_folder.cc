@@ -1,22 +1,57 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sandbox/container_folder.h"
 
+#include <poll.h>
+#include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <filesystem>
+#include <sstream>
 
 #include "base/fd.h"
 #include "base/process.h"
+#include "sandbox/mount.h"
 
 namespace morsel {
 namespace {
 
 constexpr uint64_t kMaxNoteBytes = kMiB;
+constexpr int kCgroupAttempts = 100;
+constexpr int kCgroupPauseMs = 20;
 
 std::string ContainersDir(const Config& config) {
   return config.RunDir() + "/containers";
+}
+
+void KillAllOf(const std::string& cgroup) {
+  const Result<Bytes> procs =
+      ReadWholeFile(cgroup + "/cgroup.procs", kMaxNoteBytes);
+  if (!procs.ok()) return;
+  std::istringstream lines{std::string(AsText(*procs))};
+  for (pid_t pid = 0; lines >> pid;)
+    if (pid > 0) ::kill(pid, SIGKILL);
+}
+
+// A group is busy until the last of its killed processes is gone.
+Status RemoveCgroup(const std::string& cgroup) {
+  for (int attempt = 0; attempt < kCgroupAttempts; ++attempt) {
+    if (::rmdir(cgroup.c_str()) == 0 || errno == ENOENT) return Ok();
+    if (errno != EBUSY) break;
+    KillAllOf(cgroup);
+    ::poll(nullptr, 0, kCgroupPauseMs);
+  }
+  return ErrnoError(errno, "remove the control group " + cgroup);
+}
+
+// In every hierarchy: one in version 2, one for each controller in version 1.
+Status RemoveCgroups(const std::string& path) {
+  ASSIGN_OR_RETURN(const std::vector<MountInfo> mounts, ListMounts());
+  for (const MountInfo& mount : mounts)
+    if (mount.type == "cgroup" || mount.type == "cgroup2")
+      RETURN_IF_ERROR(RemoveCgroup(mount.dir + path));
+  return Ok();
 }
 
 }  // namespace
@@ -36,6 +71,10 @@ Result<std::vector<ContainerFolder>> ContainerFolder::List(
   if (error && error != std::errc::no_such_file_or_directory)
     return ErrnoError(error.value(), "list " + ContainersDir(config));
   return folders;
+}
+
+std::string CgroupPath(const std::string& container_id) {
+  return "/morsel-" + container_id;
 }
 
 Result<ContainerFolder> ContainerFolder::Make(const Config& config,
@@ -77,11 +116,13 @@ std::vector<std::string> ContainerFolder::RuncCommand() const {
 
 Status ContainerFolder::DeleteFromRunc() const {
   std::error_code error;
-  if (!std::filesystem::exists(runc_root_ + "/" + id_, error)) return Ok();
-  std::vector<std::string> command = RuncCommand();
-  command.insert(command.end(), {"delete", "--force", id_});
-  RETURN_IF_ERROR(RunChecked(command));
-  return Ok();
+  if (std::filesystem::exists(runc_root_ + "/" + id_, error)) {
+    std::vector<std::string> command = RuncCommand();
+    command.insert(command.end(), {"delete", "--force", id_});
+    RETURN_IF_ERROR(RunChecked(command));
+  }
+  // A runc that was killed as it began may not have noted that it made them.
+  return RemoveCgroups(CgroupPath(id_));
 }
 
 Status ContainerFolder::Remove() const {

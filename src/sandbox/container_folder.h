@@ -18,6 +18,9 @@
 
 namespace morsel {
 
+// A container's place below each hierarchy of control groups.
+std::string CgroupPath(const std::string& container_id);
+
 class ContainerFolder {
  public:
   ContainerFolder(const Config& config, std::string id);
@@ -38,8 +41,9 @@ class ContainerFolder {
 
   // "runc", "--root", ..., before the verb.
   std::vector<std::string> RuncCommand() const;
-  // Kills what is left of the container and makes runc forget it; Ok if there
-  // is nothing. kIo with runc's message.
+  // Kills what is left of the container and makes runc forget it, also if runc
+  // was killed before it had noted it; Ok if there is nothing. kIo with runc's
+  // message.
   Status DeleteFromRunc() const;
   Status Remove() const;
 

@@ -99,6 +99,22 @@ void LookAtMode(const std::string& path, mode_t forbidden,
                    .suggestion = suggestion + " " + path});
 }
 
+// A local cache opens a folder's files as a user of its own.
+void LookAtOrigin(const Config& config, Findings& found) {
+  std::string path = config.Origin();
+  if (path.starts_with("dir:")) path = path.substr(4);
+  struct stat info;
+  constexpr mode_t kReadable = S_IROTH | S_IXOTH;
+  if (::stat(path.c_str(), &info) != 0 ||
+      (info.st_mode & kReadable) == kReadable)
+    return;
+  found.push_back({.kind = Kind::kPermissions,
+                   .what = "the local cache, which is another user, cannot "
+                           "read the origin (its chunks are encrypted)",
+                   .where = path,
+                   .suggestion = "chmod 755 " + path});
+}
+
 void LookAtPermissions(const Config& config, Findings& found) {
   std::string key_file = config.Text("key_file");
   if (key_file.empty()) key_file = config.StateDir() + "/key";
@@ -106,6 +122,7 @@ void LookAtPermissions(const Config& config, Findings& found) {
              "chmod 600", found);
   LookAtMode(config.StateDir(), 0022, "others can change the state folder",
              "chmod 755", found);
+  LookAtOrigin(config, found);
   LookAtMode("/etc/morsel/config.toml", 0022, "others can change the config",
              "chmod 644", found);
   LookAtMode(config.RunDir() + "/devices", 0077,

@@ -169,5 +169,16 @@ TEST_F(DoctorTest, NamesFilesThatOthersCanRead) {
   EXPECT_EQ(it->ToJson().StringOr("kind", ""), "permissions");
 }
 
+TEST_F(DoctorTest, NamesAnOriginThatTheCacheCannotRead) {
+  const std::string origin = config_.Origin();
+  ASSERT_TRUE(MakeDirectories(origin, 0700).ok());
+  const auto names_it = [&](const Finding& f) { return f.where == origin; };
+  auto findings = Examine(config_);
+  EXPECT_EQ(std::ranges::count_if(*findings, names_it), 1);
+  ASSERT_EQ(::chmod(origin.c_str(), 0755), 0);
+  findings = Examine(config_);
+  EXPECT_EQ(std::ranges::count_if(*findings, names_it), 0);
+}
+
 }  // namespace
 }  // namespace morsel

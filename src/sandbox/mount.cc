@@ -2,6 +2,7 @@
 #include "sandbox/mount.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -54,6 +55,16 @@ std::vector<std::string_view> SplitWords(std::string_view line) {
     begin = end + 1;
   }
   return words;
+}
+
+// Held while a folder is looked at and mounted on, so that of two who mount
+// there at once the second finds the first's mount. It is the folder's own that
+// is locked, beneath all mounts.
+Result<Fd> LockMountPoint(const std::string& dir) {
+  ASSIGN_OR_RETURN(Fd folder, OpenFile(dir, O_RDONLY | O_DIRECTORY));
+  if (::flock(folder.get(), LOCK_EX) != 0)
+    return ErrnoError(errno, "lock " + dir);
+  return folder;
 }
 
 // Whether `dir` is an empty folder with nothing mounted on it yet.
@@ -117,6 +128,8 @@ Status EnsureJournal(const LoopDevice& loop) {
 Status MountImage(const Config& config, const AttachedDevice& device,
                   const std::string& dir) {
   ASSIGN_OR_RETURN(const std::string path, AbsolutePath(dir));
+  RETURN_IF_ERROR(CheckMountPoint(path));
+  ASSIGN_OR_RETURN(const Fd lock, LockMountPoint(path));
   RETURN_IF_ERROR(CheckMountPoint(path));
   ASSIGN_OR_RETURN(const LoopDevice loop,
                    LoopDevice::Attach(device.path, device.read_only));

@@ -259,6 +259,8 @@ Status ContainerRun::CleanUp() {
     report_.device_stats = StatsToJson(*stats);
     if (stats->errors > 0) report_.device_fault = device.LastLogLine();
   }
+  if (!device.IsServed())
+    report_.device_fault = "it died; " + device.LastLogLine();
   if (root_is_mounted_ &&
       ::umount2(folder_->rootfs_dir().c_str(), UMOUNT_NOFOLLOW) != 0)
     keep(ErrnoError(errno, "umount " + folder_->rootfs_dir()));
