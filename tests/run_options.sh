@@ -61,11 +61,21 @@ expect_exit 7 morsel run app:1 -- sh -c 'exit 7'
 expect_exit 137 morsel run app:1 -- sh -c 'sh -c "kill -9 \$\$"; exit $?'
 expect_exit 127 morsel run app:1 -- no-such-command
 expect_exit 126 morsel run app:1 -- /etc/passwd
+# A command that may lie in a bind is found missing by runc alone.
+expect_exit 127 morsel run -v "$WORK/vol:/vol" app:1 -- no-such-command
+expect_exit 127 morsel run -v "$WORK/vol:/vol" app:1 -- /vol/nothing
+expect_exit 126 morsel run -v "$WORK/vol:/vol" app:1 -- /vol/file
+expect_exit 126 morsel run -v "$WORK/vol:/vol" app:1 -- /etc
 expect_exit 125 morsel run nothing:1
 expect_exit 125 morsel run --net bridge app:1
 expect_exit 125 morsel run -u no-such-user app:1 -- true
 expect_exit 125 morsel run --cpus many app:1 -- true
+expect_exit 125 morsel run --cpus inf app:1 -- true
 expect_exit 125 morsel run -m lots app:1 -- true
+expect_exit 125 morsel run -m 0 app:1 -- true
+expect_exit 3 morsel run --stats-file /no/such/folder/stats app:1 -- sh -c 'exit 3'
+expect_text "$WORK/err" /no/such/folder
+(cd "$WORK" && expect_exit 0 morsel run --run-dir relative app:1 -- true)
 expect_exit 125 morsel run -v /no/such/folder:/x app:1 -- true
 expect_text "$WORK/err" /no/such/folder
 expect_exit 125 morsel run --no-such-option app:1 -- true

@@ -33,6 +33,20 @@ morsel rm tool/conv:1 >/dev/null
 expect_exit 3 morsel inspect tool/conv:1
 expect_exit 3 morsel rm tool/conv:1
 expect_exit 0 morsel verify again:2
+code=0
+morsel images --json >/dev/full 2>"$WORK/err" || code=$?
+[[ $code == 5 ]] || fail "a full standard output gave $code"
+expect_text "$WORK/err" "standard output"
+# A pointer that is damaged hides no other, and goes with its name.
+morsel tag -q again:2 broken:1
+echo '{' >"$MORSEL_STATE_DIR/origin/images/broken/1.json"
+expect_exit 4 morsel images
+expect_text "$WORK/out" "morsel rm broken:1"
+expect_text "$WORK/out" again:2
+expect_exit 4 morsel convert "$(image nasty)" broken:1
+expect_text "$WORK/err" "morsel rm broken:1"
+morsel rm -q broken:1 2>/dev/null
+[[ $(morsel images -q) == again:2 ]] || fail "the damaged pointer is still there"
 morsel roots --json | jq -e '.[0].state == "active"' >/dev/null || fail "roots"
 [[ $(morsel keys -q) =~ ^[0-9a-f]{16}$ ]] || fail "keys"
 MORSEL_NO_SUCH_KEY=1 morsel images -q >/dev/null

@@ -10,10 +10,9 @@ namespace {
 
 constexpr std::string_view kVersion = MORSEL_VERSION;
 
-// "[-q] [--platform OS/ARCH] SOURCE [NAME]"
+// "[OPTIONS] SOURCE [NAME]"; all verbs take the common options.
 std::string Synopsis(const VerbSpec& verb) {
-  std::string text;
-  if (!verb.options.empty()) text += " [OPTIONS]";
+  std::string text = "[OPTIONS]";
   for (const ArgumentSpec& argument : verb.arguments) {
     const std::string name =
         argument.rest ? "[--] " + argument.name + "..." : argument.name;
@@ -137,8 +136,8 @@ std::string OverviewText() {
 }
 
 std::string HelpOf(const VerbSpec& verb) {
-  std::string text = "Usage: morsel " + verb.name + Synopsis(verb) + "\n\n" +
-                     verb.description + "\n";
+  std::string text = "Usage: morsel " + verb.name + " " + Synopsis(verb) +
+                     "\n\n" + verb.description + "\n";
   if (!verb.arguments.empty()) text += "\nArguments:\n";
   for (const ArgumentSpec& argument : verb.arguments)
     text += Row(argument.name, argument.help);

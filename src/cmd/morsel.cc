@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // morsel: the tool. Parses the command line, runs the verb, prints its error.
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <csignal>
 #include <cstdio>
 
@@ -15,27 +18,21 @@ constexpr int kUsage = 2;
 // The tool's own failures under `run`, as with docker and podman.
 constexpr int kRunFailed = 125;
 
-// Messages repeat what images and servers say: nothing of it may steer the
-// terminal, or look like a line of its own.
-std::string Printable(std::string_view message) {
-  std::string text;
-  for (const char c : message) {
-    const auto byte = static_cast<unsigned char>(c);
-    char escaped[8];
-    std::snprintf(escaped, sizeof(escaped), "\\x%02x", unsigned{byte});
-    text += byte < 0x20 || byte == 0x7f ? escaped : std::string(1, c);
-  }
-  return text;
-}
-
 int Fail(const Error& error, const VerbSpec& verb) {
-  const std::string kind(CodeName(error.code));
-  std::fprintf(stderr, "morsel: %s: %s (%s)\n", verb.name.c_str(),
-               Printable(error.message).c_str(), kind.c_str());
+  PrintError(verb.name, error);
   return verb.name == "run" ? kRunFailed : ExitCodeOf(error.code);
 }
 
+// A standard stream that is closed is opened for the other direction: what is
+// opened later does not come to stand in its place, and writes to it fail.
+void OccupyStandardStreams() {
+  for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
+    if (::fcntl(fd, F_GETFD) < 0)
+      ::open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+}
+
 int Main(const std::vector<std::string>& words) {
+  OccupyStandardStreams();
   InitLog("morsel", LogLevel::kWarn);
   std::signal(SIGPIPE, SIG_IGN);
   // Keys and, in a convert, plaintext pass through this process.
@@ -43,7 +40,7 @@ int Main(const std::vector<std::string>& words) {
   if (!no_core.ok()) LogWarn(no_core.error().message);
   const Result<ParsedLine> line = ParseCommandLine(words);
   if (!line.ok()) {
-    std::fprintf(stderr, "morsel: %s\n", line.error().message.c_str());
+    PrintMessage(line.error().message);
     return !words.empty() && words[0] == "run" ? kRunFailed : kUsage;
   }
   if (line->verb == nullptr) {
@@ -54,7 +51,8 @@ int Main(const std::vector<std::string>& words) {
   if (!tool.ok()) return Fail(tool.error(), *line->verb);
   const Result<int> code = line->verb->run(**tool, line->arguments);
   if (!code.ok()) return Fail(code.error(), *line->verb);
-  if (std::fflush(stdout) != 0) return 1;
+  const Status told = (*tool)->Flush();
+  if (!told.ok()) return Fail(told.error(), *line->verb);
   return *code;
 }
 

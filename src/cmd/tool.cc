@@ -3,12 +3,14 @@
 
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdio>
 #include <filesystem>
 
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/printable.h"
 #include "base/progress.h"
 #include "base/random.h"
 #include "keys/file_key_service.h"
@@ -32,11 +34,21 @@ Status ApplyCommonOptions(const Arguments& arguments, Config& config) {
   return Ok();
 }
 
+// Agents and caches have working folders of their own.
+Status MakeAbsolute(const char* key, Config& config) {
+  const std::string& path = config.Text(key);
+  std::error_code error;
+  if (path.empty() || path.front() == '/') return Ok();
+  return config.Set(key, std::filesystem::absolute(path, error).string());
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Tool>> Tool::Make(const Arguments& arguments) {
   ASSIGN_OR_RETURN(Config config, Config::Load(arguments.Get("config")));
   RETURN_IF_ERROR(ApplyCommonOptions(arguments, config));
+  for (const char* key : {"state_dir", "run_dir"})
+    RETURN_IF_ERROR(MakeAbsolute(key, config));
   // From here on the origin says all about itself, wherever it is handed to.
   RETURN_IF_ERROR(config.Set("origin", OriginAddress(config)));
   std::unique_ptr<Tool> tool(new Tool(std::move(config)));
@@ -59,7 +71,7 @@ Result<Origin*> Tool::OpenOrigin(bool writing) {
   if (writing) RETURN_IF_ERROR(MakeDirectories(config_.StateDir(), 0755));
   Result<std::unique_ptr<ObjectStore>> store = morsel::OpenStore(
       config_.Origin(), writing ? Access::kWrite : Access::kRead);
-  if (!store.ok() && store.error().code == Code::kNotFound)
+  if (!writing && !store.ok() && store.error().code == Code::kNotFound)
     return MakeError(Code::kNotFound,
                      "there is no origin at " + config_.Origin() +
                          " yet; 'morsel convert' makes it, --origin names "
@@ -115,6 +127,20 @@ void Tool::Print(const Json& json, const std::string& id,
   if (quiet_) out = id.empty() ? "" : id + "\n";
   if (json_) out = json.Dump() + "\n";
   std::fwrite(out.data(), 1, out.size(), stdout);
+}
+
+Status Tool::Flush() const {
+  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return Ok();
+  return ErrnoError(errno, "write to standard output");
+}
+
+void PrintMessage(const std::string& message) {
+  std::fprintf(stderr, "morsel: %s\n", Printable(message).c_str());
+}
+
+void PrintError(const std::string& verb, const Error& error) {
+  PrintMessage(verb + ": " + error.message + " (" +
+               std::string(CodeName(error.code)) + ")");
 }
 
 Status CreateKeyFile(const std::string& path) {

@@ -44,6 +44,9 @@ class Tool {
   // The key file in use, whether or not it is there.
   std::string KeyPath() const;
 
+  // Whether all that was printed has been taken. kIo: it was not.
+  Status Flush() const;
+
   // Prints facts: `json` under --json, else `id` under -q, else `text`.
   void Print(const Json& json, const std::string& id,
              const std::string& text) const;
@@ -64,6 +67,12 @@ class Tool {
 
 // A new key file, with the folders above it. kExists: it is there already.
 Status CreateKeyFile(const std::string& path);
+
+// One line on standard error: "morsel: MESSAGE", whatever foreign text is in
+// it (base/printable.h).
+void PrintMessage(const std::string& message);
+// The same for an error of a verb: "morsel: VERB: MESSAGE (CODE)".
+void PrintError(const std::string& verb, const Error& error);
 
 // For words that a verb cannot take, as the command line has them: says so with
 // a hint at the help, and gives the exit code.

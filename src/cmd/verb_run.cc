@@ -11,10 +11,14 @@
 namespace morsel {
 namespace {
 
+// As docker has it: less is not enough for runc's own start.
+constexpr uint64_t kMinMemoryBytes = 6 * kMiB;
+
 Result<double> ParseCpus(const std::string& text) {
   char* end = nullptr;
   const double cpus = std::strtod(text.c_str(), &end);
-  if (text.empty() || *end != '\0' || !(cpus > 0))
+  constexpr double kMaxCpus = 1e6;
+  if (text.empty() || *end != '\0' || !(cpus > 0) || cpus > kMaxCpus)
     return MakeError(Code::kInvalid,
                      "--cpus " + text + ": not a number above 0");
   return cpus;
@@ -34,6 +38,9 @@ Status ReadLimits(const Arguments& arguments, RunOptions& options) {
   if (arguments.Has("memory")) {
     ASSIGN_OR_RETURN_AS(options.memory_bytes,
                         ParseSize(arguments.Get("memory")), "--memory");
+    if (options.memory_bytes < kMinMemoryBytes)
+      return MakeError(Code::kInvalid, "--memory " + arguments.Get("memory") +
+                                           ": under 6 MiB nothing starts");
   }
   if (arguments.Has("cpus")) {
     ASSIGN_OR_RETURN(options.cpus, ParseCpus(arguments.Get("cpus")));
@@ -85,9 +92,11 @@ Result<ImageConfig> ReadImageConfig(const UnlockedImage& image) {
 Result<UnlockedImage> FindImage(Tool& tool, const Arguments& arguments) {
   const std::string name = arguments.Get("NAME");
   if (!IsSource(name)) return Unlock(tool, name);
-  ASSIGN_OR_RETURN(const ImageName converted,
-                   ConvertSource(tool, name, "", arguments.Get("platform"),
-                                 /*report=*/false));
+  ASSIGN_OR_RETURN(
+      const ImageName converted,
+      ConvertSource(
+          tool,
+          {.source = name, .name = "", .platform = arguments.Get("platform")}));
   return Unlock(tool, converted.ToString());
 }
 
@@ -109,19 +118,15 @@ Status WriteStats(const std::string& path, double resolve_ms, double attach_ms,
 }
 
 void PrintErrors(const RunReport& report) {
-  if (report.error)
-    std::fprintf(stderr, "morsel: run: %s (%s)\n",
-                 report.error->message.c_str(),
-                 std::string(CodeName(report.error->code)).c_str());
+  if (report.error) PrintError("run", *report.error);
   if (!report.device_fault.empty())
-    std::fprintf(stderr,
-                 "morsel: run: reads or writes of the device failed; its agent "
-                 "said last: %s\n",
-                 report.device_fault.c_str());
+    PrintMessage(
+        "run: reads or writes of the device failed; its agent said "
+        "last: " +
+        report.device_fault);
   if (report.cleanup_error)
-    std::fprintf(stderr,
-                 "morsel: run: clean-up: %s ('morsel doctor' clears it)\n",
-                 report.cleanup_error->message.c_str());
+    PrintMessage("run: clean-up: " + report.cleanup_error->message +
+                 " ('morsel doctor' clears it)");
 }
 
 }  // namespace
@@ -149,9 +154,12 @@ Result<int> RunRun(Tool& tool, const Arguments& arguments) {
                                          .options = options,
                                          .signals = signals});
   PrintErrors(report);
-  if (arguments.Has("stats-file"))
-    RETURN_IF_ERROR(
-        WriteStats(arguments.Get("stats-file"), resolve_ms, attach_ms, report));
+  if (arguments.Has("stats-file")) {
+    // The command has run, and its exit code is what matters.
+    const Status written =
+        WriteStats(arguments.Get("stats-file"), resolve_ms, attach_ms, report);
+    if (!written.ok()) PrintError("run", written.error());
+  }
   return report.exit_code;
 }
 

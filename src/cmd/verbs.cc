@@ -47,6 +47,9 @@ VerbSpec ConvertVerb() {
                              "own by default",
                      .required = false}},
       .options = {kPlatform,
+                  {.name = "rewrite",
+                   .help = "write also the chunks that the origin has: mends "
+                           "what 'morsel verify' has found damaged"},
                   {.name = "ext4",
                    .value_name = "FILE",
                    .help = "write the plain file system to FILE, and nothing "
@@ -361,7 +364,7 @@ VerbSpec GcVerb() {
 VerbSpec KeysVerb() {
   return {
       .name = "keys",
-      .summary = "list, make, add or rotate keys",
+      .summary = "list, create, add or rotate keys",
       .description =
           "Lists the keys in use; the last one wraps what is new. 'create' "
           "makes the key file (0600) that --key-file names; 'add' adds a new "

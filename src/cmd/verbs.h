@@ -47,9 +47,14 @@ Result<int> RunMan(Tool& tool, const Arguments& arguments);
 // which would keep nothing of what the user wants kept.
 Result<std::string> OverlayName(const Arguments& arguments);
 
-// Converts `source` as the verb convert does: shared with run.
-Result<ImageName> ConvertSource(Tool& tool, const std::string& source,
-                                const std::string& name,
-                                const std::string& platform, bool report);
+struct ConvertWords {
+  std::string source;
+  std::string name;      // "": the source's own
+  std::string platform;  // "": this machine's
+  bool rewrite = false;  // UploadOptions::rewrite
+  bool report = false;   // print what was done
+};
+// Converts as the verb convert does: shared with run.
+Result<ImageName> ConvertSource(Tool& tool, const ConvertWords& words);
 
 }  // namespace morsel

@@ -63,7 +63,11 @@ Result<int> RunAttach(Tool& tool, const Arguments& arguments) {
                       "what there is");
   ASSIGN_OR_RETURN(const AttachedDevice device, AttachByName(tool, arguments));
   tool.Print(device.ToJson(), device.path, device.path + "\n");
-  return 0;
+  const Status told = tool.Flush();
+  if (told.ok()) return 0;
+  // Nobody knows its path: it would be served until the next boot.
+  (void)DetachDevice(tool.config(), device.path);
+  return told.error();
 }
 
 Result<int> RunDetach(Tool& tool, const Arguments& arguments) {

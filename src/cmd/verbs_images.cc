@@ -24,6 +24,7 @@ Json ToJson(const ConvertReport& report) {
   json["new_chunk_count"] = report.new_chunk_count;
   json["new_bytes"] = report.new_bytes;
   json["resealed_chunk_count"] = report.resealed_chunk_count;
+  json["rewritten_chunk_count"] = report.rewritten_chunk_count;
   json["file_bytes"] = report.file_bytes;
   json["entry_count"] = report.entry_count;
   json["warnings"] = Json(report.warnings);
@@ -37,7 +38,12 @@ std::string ToText(const ConvertReport& report) {
          std::to_string(report.chunk_count) + " chunks, " +
          HumanSize(report.stored_bytes) +
          "; new in the origin: " + std::to_string(report.new_chunk_count) +
-         " chunks, " + HumanSize(report.new_bytes) + "\n";
+         " chunks, " + HumanSize(report.new_bytes) +
+         (report.rewritten_chunk_count == 0
+              ? ""
+              : "; written anew: " +
+                    std::to_string(report.rewritten_chunk_count)) +
+         "\n";
 }
 
 Result<ConvertRequest> MakeRequest(const Config& config,
@@ -55,29 +61,37 @@ Result<ConvertRequest> MakeRequest(const Config& config,
 
 }  // namespace
 
-Result<ImageName> ConvertSource(Tool& tool, const std::string& source,
-                                const std::string& name,
-                                const std::string& platform, bool report) {
+// With what to do next, where the error itself cannot know.
+Error ConvertFailed(Error error) {
+  if (error.code == Code::kExhausted || error.code == Code::kUnavailable ||
+      error.code == Code::kTimeout)
+    error.message +=
+        "; then run it again: it goes on with the chunks that are stored";
+  return error;
+}
+
+Result<ImageName> ConvertSource(Tool& tool, const ConvertWords& words) {
   const Config& config = tool.config();
   ASSIGN_OR_RETURN(ConvertRequest request,
-                   MakeRequest(config, source, platform));
-  if (!name.empty()) {
-    ASSIGN_OR_RETURN(request.name, ImageName::Parse(name));
+                   MakeRequest(config, words.source, words.platform));
+  request.rewrite = words.rewrite;
+  if (!words.name.empty()) {
+    ASSIGN_OR_RETURN(request.name, ImageName::Parse(words.name));
     if (!request.name.manifest_id.empty())
       return MakeError(Code::kInvalid,
-                       name + ": a manifest id cannot be chosen");
+                       words.name + ": a manifest id cannot be chosen");
   }
   ASSIGN_OR_RETURN(Origin* const origin, tool.OpenOrigin(/*writing=*/true));
   ASSIGN_OR_RETURN(KeyService* const keys, tool.Keys());
   Progress progress(SystemClock(), tool.draws_progress());
-  ASSIGN_OR_RETURN_AS(
-      const ConvertReport done,
-      ConvertImage(request, {*origin, *keys, SystemClock(), progress}), source);
+  const Result<ConvertReport> done =
+      ConvertImage(request, {*origin, *keys, SystemClock(), progress});
+  if (!done.ok()) return ConvertFailed(Error(done.error()).Wrap(words.source));
   progress.End();
-  for (const std::string& warning : done.warnings)
-    std::fprintf(stderr, "morsel: warning: %s\n", warning.c_str());
-  if (report) tool.Print(ToJson(done), done.manifest_id, ToText(done));
-  return done.name;
+  for (const std::string& warning : done->warnings)
+    PrintMessage("warning: " + warning);
+  if (words.report) tool.Print(ToJson(*done), done->manifest_id, ToText(*done));
+  return done->name;
 }
 
 namespace {
@@ -100,9 +114,11 @@ Result<int> ExportFileSystem(Tool& tool, const Arguments& arguments) {
 
 Result<int> RunConvert(Tool& tool, const Arguments& arguments) {
   if (arguments.Has("ext4")) return ExportFileSystem(tool, arguments);
-  RETURN_IF_ERROR(ConvertSource(tool, arguments.Get("SOURCE"),
-                                arguments.Get("NAME"),
-                                arguments.Get("platform"), /*report=*/true));
+  RETURN_IF_ERROR(ConvertSource(tool, {.source = arguments.Get("SOURCE"),
+                                       .name = arguments.Get("NAME"),
+                                       .platform = arguments.Get("platform"),
+                                       .rewrite = arguments.Has("rewrite"),
+                                       .report = true}));
   return 0;
 }
 
@@ -241,11 +257,42 @@ Result<int> RunVerify(Tool& tool, const Arguments& arguments) {
           " damaged\n";
   if (report.damaged_chunks > 0)
     text +=
-        "convert the image again after removing the damaged objects, or "
-        "restore them from a copy of the origin\n";
+        "'morsel convert --rewrite' of its source writes all of its chunks "
+        "anew, if it goes to the same root; else restore them from a copy of "
+        "the origin\n";
   tool.Print(json, image.manifest.id(), text);
   return report.damaged_chunks == 0 ? 0 : ExitCodeOf(Code::kCorrupt);
 }
+
+namespace {
+
+// One image of the list: its row for people, and its JSON.
+std::string DescribeRow(Origin& origin, const ImageRow& row, Json& item) {
+  const std::string name = row.name.ToString();
+  item["name"] = name;
+  if (!row.damage.empty()) {
+    item["error"] = row.damage;
+    return "damaged: " + row.damage + "; 'morsel rm " + name + "' removes it\n";
+  }
+  item["manifest_id"] = row.pointer.manifest_id;
+  item["image_digest"] = row.pointer.image_digest;
+  item["created"] = FormatUtc(row.pointer.created_unix_seconds);
+  std::string text = FormatUtc(row.pointer.created_unix_seconds) + "  " +
+                     row.pointer.manifest_id.substr(0, 12);
+  const Result<ManifestRecord> record =
+      origin.ReadRecord(row.pointer.manifest_id);
+  if (record.ok()) {
+    item["stored_bytes"] = record->stored_bytes;
+    item["chunk_count"] = record->chunk_count;
+    text += "  " + HumanSize(record->stored_bytes);
+  } else {
+    item["error"] = record.error().message;
+    text += "  (no record)";
+  }
+  return text + "  " + name + "\n";
+}
+
+}  // namespace
 
 Result<int> RunImages(Tool& tool, const Arguments&) {
   ASSIGN_OR_RETURN(Origin* const origin, tool.OpenOrigin(/*writing=*/false));
@@ -253,31 +300,16 @@ Result<int> RunImages(Tool& tool, const Arguments&) {
   Json json{Json::Array()};
   std::string ids;
   std::string text;
+  bool is_damaged = false;
   for (const ImageRow& row : rows) {
     Json item;
-    const std::string name = row.name.ToString();
-    item["name"] = name;
-    item["manifest_id"] = row.pointer.manifest_id;
-    item["image_digest"] = row.pointer.image_digest;
-    item["created"] = FormatUtc(row.pointer.created_unix_seconds);
-    text += FormatUtc(row.pointer.created_unix_seconds) + "  " +
-            row.pointer.manifest_id.substr(0, 12);
-    const Result<ManifestRecord> record =
-        origin->ReadRecord(row.pointer.manifest_id);
-    if (record.ok()) {
-      item["stored_bytes"] = record->stored_bytes;
-      item["chunk_count"] = record->chunk_count;
-      text += "  " + HumanSize(record->stored_bytes);
-    } else {
-      item["error"] = record.error().message;
-      text += "  (no record)";
-    }
-    text += "  " + name + "\n";
-    ids += (ids.empty() ? "" : "\n") + name;
+    text += DescribeRow(*origin, row, item);
+    ids += (ids.empty() ? "" : "\n") + row.name.ToString();
     json.Append(std::move(item));
+    is_damaged = is_damaged || !row.damage.empty();
   }
   tool.Print(json, ids, text);
-  return 0;
+  return is_damaged ? ExitCodeOf(Code::kCorrupt) : 0;
 }
 
 Result<int> RunTag(Tool& tool, const Arguments& arguments) {

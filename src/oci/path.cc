@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "oci/path.h"
 
-#include <cstdio>
+#include "base/printable.h"
 
 namespace morsel {
 namespace {
@@ -42,19 +42,7 @@ Result<std::string> CleanPath(std::string_view raw) {
 
 std::string PrintablePath(std::string_view raw) {
   constexpr size_t kShown = 200;
-  std::string text;
-  for (const char c : raw.substr(0, kShown)) {
-    if (c >= 0x20 && c < 0x7f) {
-      text += c;
-      continue;
-    }
-    char escaped[8];
-    std::snprintf(escaped, sizeof(escaped), "\\x%02x",
-                  static_cast<unsigned>(static_cast<unsigned char>(c)));
-    text += escaped;
-  }
-  if (raw.size() > kShown) text += "...";
-  return text;
+  return PrintableAscii(raw, kShown);
 }
 
 SplitPath Split(std::string_view path) {
