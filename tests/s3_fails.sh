@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # What is wrong with an S3 origin is said, with the right exit code, and nothing
 # is half published: no bucket, wrong secret, nobody there, and a service that
-# stops under a running device, which waits and goes on.
+# stops under a running device, which waits and goes on, in the middle of a
+# convert, and in the middle of a pass of the collector.
 . "$(dirname "$0")/lib.sh"
 requires root fuse loop jq
 s3 own
@@ -37,3 +38,38 @@ chunk
 morsel detach "$device"
 expect_exit 3 morsel inspect app:2
 morsel verify app:1 >/dev/null
+
+# stops_under COMMAND...: when some chunks are stored, the service ends.
+through_proxy
+some_stored() { (($(proxy count 'PUT .*/chunks/') > 3)); }
+stops_under() {
+  local code=0 pid
+  proxy forget
+  proxy fault delay=200 1 'PUT .*/chunks/'
+  start "$MORSEL_BIN/morsel" "$@" 2>"$WORK/err"
+  pid=$!
+  wait_until some_stored
+  bash "$TESTS/rgw.sh" stop "$WORK/rgw"
+  wait "$pid" || code=$?
+  proxy fault none
+  bash "$TESTS/rgw.sh" start "$WORK/rgw"
+  ((code == 5)) || fail "'$*' ended with $code: $(cat "$WORK/err")"
+  morsel verify app:1 -q >/dev/null
+}
+stops_under convert --origin "$MORSEL_ORIGIN-2" "$source" app:3
+expect_exit 3 morsel inspect --origin "$MORSEL_ORIGIN-2" app:3
+morsel gc check --origin "$MORSEL_ORIGIN-2" -q
+morsel convert --origin "$MORSEL_ORIGIN-2" --json "$source" app:3 >"$WORK/3.json"
+(($(field "$WORK/3.json" .new_chunk_count) < $(field "$WORK/3.json" .chunk_count))) ||
+  fail "what was stored is stored again"
+
+export MORSEL_GC_MIN_RETIRED=0
+old=$(morsel roots -q)
+new=$(morsel roots new -q)
+morsel roots retire "$old" -q >/dev/null
+stops_under gc run
+[[ $(morsel inspect app:1 --json | jq -r .root) == "$old" ]] || fail "half moved"
+morsel gc run -q
+[[ $(morsel inspect app:1 --json | jq -r .root) == "$new" ]] || fail "not moved"
+morsel verify app:1 -q >/dev/null
+morsel gc check -q

@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # An origin in S3: convert, share, verify, tag and run, with the same chunks as
-# in a folder; the local cache reads from it without rights and under seccomp.
+# in a folder; the local cache reads from it without rights and under seccomp,
+# and holds a lease for as long as a device is attached.
 . "$(dirname "$0")/lib.sh"
 requires root fuse loop runc jq
 s3
@@ -28,13 +29,16 @@ for what in .stored_bytes .chunk_count .image_digest; do
 done
 
 # Reads from the device, all of it, by way of the local cache.
+has_leases() { (($(objects list leases/ | wc -l) == $1)); }
 device=$(morsel attach -q third/name:2)
+wait_until has_leases 1
 mkdir "$WORK/mnt"
 env -u MORSEL_ORIGIN "$MORSEL_BIN/morsel" inspect app:1 >/dev/null
 mount -o ro "$device" "$WORK/mnt"
 find "$WORK/mnt" -xdev -type f -exec cat {} + | sha256sum >"$WORK/sum"
 umount "$WORK/mnt"
 morsel detach "$device"
+has_leases 0 || fail "a lease is left: $(objects list leases/)"
 [[ -s $WORK/sum ]] || fail "nothing was read"
 
 morsel convert -q "$(image base)" base >/dev/null
