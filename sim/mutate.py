@@ -19,6 +19,10 @@ ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build/release"
 
 MUTATIONS = {
+    "a converter that a rotation overtakes does not choose anew": (
+        "src/origin/roots.cc",
+        "chosen.id.empty() && tries < kChoiceTries; ++tries",
+        "chosen.id.empty() && tries < 1; ++tries"),
     "a converter does not look at its root again": (
         "src/origin/publish.cc",
         "const bool allowed = root.ok() && MayRefer(*root, converting);",
