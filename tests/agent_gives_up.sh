@@ -6,6 +6,8 @@
 . "$(dirname "$0")/lib.sh"
 requires root fuse jq python3
 
+# A kill within a twentieth of io_timeout says nothing against a request.
+printf 'io_timeout = 10\n' >"$MORSEL_CONFIG"
 morsel convert -q "$(image nasty)" dev:dies >/dev/null
 device=$(morsel attach -q dev:dies)
 # No read can finish: the origin's folder of chunks hangs.
@@ -27,10 +29,10 @@ is_replaced() {
   local now
   now=$(pid_of child) && ((now != 0 && now != child))
 }
-# Killed only when it has worked on the read for a while.
+# kill_child [SECONDS]: once it has worked on the read for so long.
 kill_child() {
   child=$(pid_of child)
-  read -rt 0.3 <> <(:) || true
+  read -rt "${1:-0}" <> <(:) || true
   kill -KILL "$child"
 }
 
@@ -43,11 +45,11 @@ done
 start head -c 4096 "$device"
 reader=$!
 for _ in 1 2; do
-  kill_child
+  kill_child 1
   wait_until is_replaced
   kill -0 "$reader" || fail "the read ended too soon"
 done
-kill_child
+kill_child 1
 wait_until is_replaced
 ! wait "$reader" || fail "the read was answered"
 
@@ -75,7 +77,7 @@ is_over() { grep -q 'the device is gone' "$folder/agent.log"; }
 is_replaced_or_over() { is_over || is_replaced; }
 # The first may be counted with what came before.
 for _ in 1 2 3 4 5 6; do
-  kill_child
+  kill_child 1
   wait_until is_replaced_or_over
   ! is_over || break
 done

@@ -204,7 +204,7 @@ void FuseSlots::Blame(FuseMark& mark, const Death& death) {
   if (unique == mark.answered.load()) return;
   const std::chrono::nanoseconds age(Nanoseconds(death.now) -
                                      mark.begun_ns.load());
-  if (death.killed && age < kUnsuspicious) return;
+  if (death.killed && age < death.unsuspicious()) return;
   if (mark.blamed.load() != unique) {
     mark.deaths.store(0);
     mark.blamed.store(unique);
@@ -233,7 +233,7 @@ bool FuseSlots::CountDeath(const Death& death) {
     return true;
   }
   if (counts.stalled_ns.load() == 0) counts.stalled_ns.store(now);
-  if (death.killed && served < kUnsuspicious)
+  if (death.killed && served < death.unsuspicious())
     return now - counts.stalled_ns.load() < death.patience.count();
   return counts.deaths_in_a_row.fetch_add(1) + 1 < kMaxDeathsInARow;
 }

@@ -74,9 +74,6 @@ class FuseSlots {
   static constexpr uint32_t kMaxDeathsOfRequest = 3;
   // So many deaths in a row with no request finished end the device.
   static constexpr uint64_t kMaxDeathsInARow = 5;
-  // A SIGKILL that comes sooner after a request was begun, or after the child
-  // began to serve, says nothing against either: it came from outside.
-  static constexpr std::chrono::milliseconds kUnsuspicious{100};
 
   enum class Part { kHeader, kWhole };
 
@@ -128,6 +125,12 @@ class FuseSlots {
     std::chrono::steady_clock::time_point now;
     // The device ends if no request was finished for so long.
     std::chrono::nanoseconds patience{};
+
+    // A SIGKILL that comes sooner after a request was begun, or after the child
+    // began to serve, says nothing against either: it came from outside. A
+    // part of the patience, not a time in which a calm machine would have done
+    // the work, as a busy one takes a hundred times as long.
+    std::chrono::nanoseconds unsuspicious() const { return patience / 20; }
   };
   // The guard counts the death of a child, before the next starts. False: the
   // device must end, or its users would wait for ever.

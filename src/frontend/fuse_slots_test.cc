@@ -17,6 +17,9 @@ using Action = HeldRequest::Action;
 
 constexpr size_t kThreads = 4;
 
+constexpr seconds kPatience(60);
+constexpr seconds kUnsuspicious(3);  // of that patience
+
 class FuseSlotsTest : public testing::Test {
  protected:
   FuseSlotsTest() : slots_(Make()) {}
@@ -47,13 +50,13 @@ class FuseSlotsTest : public testing::Test {
   // For a while.
   void Serve() {
     slots_.SetServing(Now());
-    now_ += FuseSlots::kUnsuspicious;
+    now_ += kUnsuspicious;
   }
   bool Die(bool killed, bool awaited = false) {
     return slots_.CountDeath({.killed = killed,
                               .awaited = awaited,
                               .now = Now(),
-                              .patience = seconds(60)});
+                              .patience = kPatience});
   }
   // The actions of all held requests, in order.
   std::vector<Action> Actions() const {
@@ -155,7 +158,7 @@ TEST_F(FuseSlotsTest, AQuickKillIsNotTheRequestsFault) {
   Begin(0, 10);
   for (int i = 0; i < 20; ++i) Die(true);
   EXPECT_THAT(Actions(), testing::ElementsAre(Action::kChange));
-  now_ += FuseSlots::kUnsuspicious;
+  now_ += kUnsuspicious;
   for (int i = 0; i < 3; ++i) Die(true);
   EXPECT_THAT(Actions(), testing::ElementsAre(Action::kFail));
 }
