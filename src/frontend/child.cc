@@ -40,6 +40,9 @@ constexpr uint64_t kMaxManifestBytes = 256 * kMiB;
 // waited so long asks, and twice as long before he asks again.
 constexpr std::chrono::seconds kAskForCacheAfter(2);
 constexpr std::chrono::seconds kAskForCacheAtMost(32);
+// The first one is on its way when a child begins, unless the daemon is away:
+// then the device goes on without, as what was written needs none.
+constexpr std::chrono::seconds kAwaitCacheTime(2);
 
 // A whole inherited file, from its beginning; closes it.
 Result<Bytes> ReadInherited(int number, uint64_t limit) {
@@ -133,8 +136,8 @@ class Child {
  private:
   Status OpenDevices(const AgentSetup& setup, OpenManifest manifest,
                      std::optional<OverlayOptions> overlay);
-  // The first local cache that answers.
-  Result<LocalCacheChannel> AwaitCache();
+  // The first local cache that answers, or none.
+  Result<std::optional<LocalCacheChannel>> AwaitCache();
   // Takes new local caches from the guard, and asks for one if none comes.
   void Attend(const std::stop_token& stop);
   void AskForCache();
@@ -178,21 +181,28 @@ Status Child::Start() {
 
 // The guard gives one when the child may begin. A cache that dies just then is
 // followed by another.
-Result<LocalCacheChannel> Child::AwaitCache() {
+Result<std::optional<LocalCacheChannel>> Child::AwaitCache() {
+  const Deadline deadline = SystemClock().Now() + kAwaitCacheTime;
   while (true) {
-    ASSIGN_OR_RETURN_AS(ReceivedMessage message, Hear(Deadline::max()),
-                        "the guard");
-    if (message.fds.size() != 1) continue;
+    Result<ReceivedMessage> message = Hear(deadline);
+    if (!message.ok() && message.error().code == Code::kTimeout) {
+      LogWarn("the device begins without a local cache", {});
+      return std::optional<LocalCacheChannel>();
+    }
+    if (!message.ok()) return std::move(message).error().Wrap("the guard");
+    if (message->fds.size() != 1) continue;
     Result<LocalCacheChannel> channel =
-        LocalCacheSource::Handshake(std::move(message.fds[0]));
-    if (channel.ok() || channel.error().code != Code::kUnavailable)
-      return channel;
+        LocalCacheSource::Handshake(std::move(message->fds[0]));
+    if (channel.ok())
+      return std::optional<LocalCacheChannel>(std::move(channel).value());
+    if (channel.error().code != Code::kUnavailable)
+      return std::move(channel).error();
   }
 }
 
 Status Child::OpenDevices(const AgentSetup& setup, OpenManifest manifest,
                           std::optional<OverlayOptions> overlay) {
-  ASSIGN_OR_RETURN_AS(LocalCacheChannel channel, AwaitCache(),
+  ASSIGN_OR_RETURN_AS(std::optional<LocalCacheChannel> channel, AwaitCache(),
                       "the local cache");
   DeviceStatsPage& page = stats_->page();
   ASSIGN_OR_RETURN(

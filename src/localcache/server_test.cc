@@ -97,6 +97,23 @@ void Damage(const Fd& arena, const TestChunk& chunk) {
   FAIL() << "the chunk is not in the arena";
 }
 
+TEST(LocalCache, AClientWithoutADaemonWaitsForOne) {
+  TestCache cache;
+  const TestChunk chunk = cache.AddChunk(1);
+  const auto client = Must(LocalCacheSource::Open(std::nullopt));
+  EXPECT_FALSE(client->IsConnected());
+  Want want = WantAll(chunk);
+  want.deadline = SystemClock().Now() + milliseconds(50);
+  const auto none = client->Get(chunk.ref, want);
+  ASSERT_FALSE(none.ok());
+  EXPECT_EQ(none.error().code, Code::kTimeout);
+  ASSERT_TRUE(client->Replace(cache.daemon->Channel()).ok());
+  EXPECT_TRUE(client->IsConnected());
+  for (int i = 0; i < 2; ++i)
+    EXPECT_EQ(Must(client->Get(chunk.ref, WantAll(chunk))).Copy(), chunk.bytes);
+  EXPECT_EQ(client->Stats().hits, 1u);
+}
+
 TEST(LocalCache, AMissIsFetchedOnceAndHitAfterwards) {
   TestCache cache;
   const TestChunk chunk = cache.AddChunk(1);

@@ -67,9 +67,8 @@ class Source final : public LocalCacheSource {
     reader_ = {};
   }
 
-  Status Begin(LocalCacheChannel channel) {
-    ASSIGN_OR_RETURN(ring_, HitRing::Map(channel.ring));
-    RETURN_IF_ERROR(Replace(std::move(channel)));
+  Status Begin(std::optional<LocalCacheChannel> channel) {
+    if (channel) RETURN_IF_ERROR(Replace(*std::move(channel)));
     reader_ = std::jthread([this] { ReadAnswers(); });
     return Ok();
   }
@@ -94,6 +93,7 @@ class Source final : public LocalCacheSource {
                                      std::memory_order_relaxed);
   }
   ArenaFind Find(const ChunkRef& ref, const Want& want);
+  Status ReplaceRing(const Fd& ring) REQUIRES(mutex_);
   Result<ChunkView> GetOwned(const ChunkRef& ref, const Want& want,
                              bool suspect);
   // Asks until there is an answer that waiting cannot better.
@@ -118,7 +118,8 @@ class Source final : public LocalCacheSource {
   Status TakePart(const PartMessage& part) REQUIRES(mutex_);
   void Disconnect(const std::shared_ptr<const Fd>& socket) EXCLUDES(mutex_);
 
-  // The hit path uses these two alone. Arenas are kept while this lives.
+  // The hit path uses these two alone: the ring is there before the arena is.
+  // Arenas are kept while this lives.
   std::atomic<const ArenaReader*> arena_{nullptr};
   std::optional<HitRing> ring_;
 
@@ -143,11 +144,11 @@ Status Source::Replace(LocalCacheChannel channel) {
   const ArenaReader* current = arena_.load(std::memory_order_relaxed);
   if (current == nullptr || !current->IsSameFile(channel.arena)) {
     ASSIGN_OR_RETURN(auto arena, ArenaReader::Map(channel.arena));
-    RETURN_IF_ERROR(ring_->ReplaceWith(channel.ring));
+    RETURN_IF_ERROR(ReplaceRing(channel.ring));
     arena_.store(arena.get(), std::memory_order_release);
     arenas_.push_back(std::move(arena));
   } else {
-    RETURN_IF_ERROR(ring_->ReplaceWith(channel.ring));
+    RETURN_IF_ERROR(ReplaceRing(channel.ring));
   }
   if (socket_ != nullptr) shutdown(socket_->get(), SHUT_RDWR);
   socket_ = std::make_shared<const Fd>(std::move(channel.socket));
@@ -155,8 +156,15 @@ Status Source::Replace(LocalCacheChannel channel) {
   return Ok();
 }
 
+Status Source::ReplaceRing(const Fd& ring) {
+  if (ring_.has_value()) return ring_->ReplaceWith(ring);
+  ASSIGN_OR_RETURN(ring_, HitRing::Map(ring));
+  return Ok();
+}
+
 ArenaFind Source::Find(const ChunkRef& ref, const Want& want) {
   const ArenaReader* arena = arena_.load(std::memory_order_acquire);
+  if (arena == nullptr) return {};
   return arena->Find(ref, want.offset, want.checks_pages ? 0 : want.length);
 }
 
@@ -391,7 +399,8 @@ Result<LocalCacheChannel> LocalCacheSource::Handshake(Fd socket) {
 }
 
 Result<std::unique_ptr<LocalCacheSource>> LocalCacheSource::Open(
-    LocalCacheChannel channel, std::optional<LocalCacheCounters> counters) {
+    std::optional<LocalCacheChannel> channel,
+    std::optional<LocalCacheCounters> counters) {
   auto source = std::make_unique<Source>(counters);
   RETURN_IF_ERROR(source->Begin(std::move(channel)));
   return std::unique_ptr<LocalCacheSource>(std::move(source));

@@ -56,10 +56,11 @@ class LocalCacheSource : public ChunkSource {
   // kUnavailable, kTimeout; kInvalid: another version of the protocol.
   static Result<LocalCacheChannel> Handshake(Fd socket);
   // Maps the arena and the ring, and starts the one thread that reads the
-  // socket. All that needs a right is done here. `counters` outlive the source;
-  // without them it counts from 0.
+  // socket. All that needs a right is done here. Without a channel everything
+  // waits for Replace. `counters` outlive the source; without them it counts
+  // from 0.
   static Result<std::unique_ptr<LocalCacheSource>> Open(
-      LocalCacheChannel channel,
+      std::optional<LocalCacheChannel> channel,
       std::optional<LocalCacheCounters> counters = std::nullopt);
 
   // Takes a new channel after the daemon was restarted. Hits go on meanwhile;
