@@ -128,15 +128,17 @@ start_containers() {
 # round [COMMAND...]: all containers read their files once, and the command is
 # run while they do.
 round() {
-  local i answer
+  local i answer part
   for ((i = 0; i < CONTAINERS; i++)); do echo round >&"${TO[i]}"; done
   "$@"
   for ((i = 0; i < CONTAINERS; i++)); do
+    part=
     until read -r -t 5 -u "${FROM[i]}" answer; do
+      part+=$answer  # what came before the time was up
       kill -0 "${READERS[i]}" 2>/dev/null ||
         fail "container $i ended: $(cat "$WORK/run$i.log")"
     done
-    [[ $answer == right ]] || fail "container $i: $answer"
+    [[ $part$answer == right ]] || fail "container $i: $part$answer"
   done
 }
 
@@ -178,7 +180,8 @@ kill_server() {
 # rounds_on KIND: five servers of that kind and a sixth, through all faults.
 rounds_on() {
   local i list bad repaired
-  KIND=$1 PHASE="empty"
+  KIND=$1 PHASE="empty" CORRUPT=0
+  [[ -z ${LOCAL_CACHE:-} ]] || CORRUPT=$(tier zone_cache corrupt)
   PORTS=() PIDS=()
   for i in 1 2 3 4 5 6; do start_server "$1" "$i"; done
   start_proxy 4 "late-$1"
@@ -201,6 +204,9 @@ rounds_on() {
   order "garbage-$1" garbage none
   PHASE="a node is killed"
   all_from_zone kill_server 5
+  # All was rebuilt, since nothing bad was ever stored.
+  [[ $(tier zone_cache corrupt) == "$CORRUPT" ]] ||
+    fail "a chunk was not rebuilt"
   [[ $1 == node || ${FLEET:-short} == long ]] || return 0
   PHASE="it comes back and stores garbage"
   order "garbage-$1" garbage stores
@@ -227,4 +233,9 @@ for to in "${TO[@]}"; do echo enough >&"$to"; done
 for reader in "${READERS[@]}"; do
   wait "$reader" || fail "a container failed"
 done
-[[ $(tier zone_cache corrupt) == 0 ]] || fail "a chunk was not rebuilt"
+# A bad stripe that always came last was never looked at; with the node that was
+# taken out that is one too many, and the chunk is healed from the origin.
+corrupt=$(tier zone_cache corrupt)
+(($(morsel stat --json | jq .local_cache.repairs) >= corrupt)) ||
+  fail "a chunk was not healed"
+echo "right; $corrupt chunks had two bad stripes and were healed"
