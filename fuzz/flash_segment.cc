@@ -51,7 +51,9 @@ void Scan(CacheDevice& device, const FlashGeometry& geometry, bool check_values,
         CHECK(record.key.size() <= kMaxCacheKeyBytes);
         keys.emplace_back(record.key);
       });
-  CHECK(scanned.ok() && scanned->end_offset >= end);
+  CHECK(scanned.ok());
+  for (const uint32_t torn : scanned->torn)
+    CHECK(torn >= end && torn < geometry.segment_bytes);
 }
 
 void FuzzOne(ByteSpan input) {
