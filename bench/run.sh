@@ -9,7 +9,7 @@ here=$(dirname "$0")
 scripts=("$@")
 [[ ${#scripts[@]} -gt 0 ]] ||
   scripts=(convert sharing attach reads local_cache ready pull salts
-    gc zonecache agents)
+    gc zonecache zone_flash zone_reads cpu agents)
 
 printf '%s, %s cores, %s GiB, Linux %s, commit %s, load %s\n' \
   "$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)" "$(nproc)" \
