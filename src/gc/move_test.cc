@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+// A mover that others overtake. That it moves at all is shown in
+// collector_test.cc.
+#include "gc/move.h"
+
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <utility>
+
+#include "origin/record_store.h"
+#include "origin/test_image.h"
+#include "store/filter_store.h"
+#include "store/memory_store.h"
+
+namespace morsel {
+namespace {
+
+// Before the first change of a record something else happens.
+class SleepyStore final : public FilterStore {
+ public:
+  SleepyStore(ObjectStore& next, std::function<void()> meanwhile)
+      : FilterStore(next), meanwhile_(std::move(meanwhile)) {}
+
+ private:
+  Status Before(const StoreCall& call) override {
+    if (call.op == StoreOp::kReplace && call.key.starts_with("manifests/"))
+      if (const auto act = std::exchange(meanwhile_, nullptr)) act();
+    return Ok();
+  }
+
+  std::function<void()> meanwhile_;
+};
+
+class MoveTest : public testing::Test {
+ protected:
+  std::string MakeRoot() {
+    return origin_.CreateRoot(*keys_, SystemRandom(), "", "").value();
+  }
+  Root Load(const std::string& id) { return LoadRoot(store_, id).value(); }
+  void Advance(const std::string& id) {
+    ASSERT_TRUE(AdvanceRoot(store_, SystemClock(), Load(id)).ok());
+  }
+
+  TestFolder folder_;
+  std::unique_ptr<KeyService> keys_ = MakeTestKeys(folder_, "key");
+  MemoryStore store_;
+  Origin origin_{store_, SystemClock()};
+};
+
+TEST_F(MoveTest, ATargetThatIsGoneWhenTheMoverWakesGetsNothing) {
+  const std::string source = MakeRoot();
+  const std::string id =
+      PublishTestImage(origin_, *keys_, "a", 3, /*seed=*/1).value();
+  const std::string target = MakeRoot();
+  Advance(source);
+  std::string fresh;
+  SleepyStore sleepy(store_, [&] {
+    fresh = MakeRoot();
+    for (int step = 0; step < 3; ++step) Advance(target);
+  });
+  Mover mover(sleepy, LoadRoots(store_).value());
+  const Result<MoveReport> moved = mover.Move(id, Load(source), 1);
+  ASSERT_TRUE(moved.ok()) << moved.error().message;
+  EXPECT_TRUE(moved->moved);
+  EXPECT_EQ(moved->target, fresh);
+  EXPECT_EQ(LoadRecord(store_, id)->value.root, fresh);
+  EXPECT_FALSE(store_.Head(ManifestKey(target, id)).ok());
+}
+
+}  // namespace
+}  // namespace morsel
