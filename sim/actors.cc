@@ -87,10 +87,10 @@ void HoldDevice(Life& life, const std::string& worker) {
 void PinOrUnpin(Life& life, const std::string& who) {
   const std::optional<std::string> id = AnyManifest(life);
   if (!id) return;
-  if (!PinManifest(life.store, *id, who).ok()) return;
+  if (!Pin(life.host, *id, who).ok()) return;
   for (uint64_t i = life.world.rng() % 8; i > 0; --i)
     static_cast<void>(life.host.origin.ReadRecord(*id));
-  static_cast<void>(UnpinManifest(life.store, *id, who));
+  static_cast<void>(Unpin(life.host, *id, who));
 }
 
 void WrapAgain(Life& life) {

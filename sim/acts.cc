@@ -51,7 +51,7 @@ Shown PublishAll(Host& host) {
   if (!RenewDevice(host, device, kWorker)) host.world.Violate("no device");
   Publish(host, 2, {6, 1});
   Publish(host, 3, {7});
-  MustDo(host.world, PinManifest(host.store, IdOf(host, 3), kPinHolder));
+  MustDo(host.world, Pin(host, IdOf(host, 3), kPinHolder));
   MustDo(host.world, host.origin.RemovePointer(NameOf(3)));
   Publish(host, 4, {8, 9});
   MustDo(host.world, host.origin.RemovePointer(NameOf(4)));
@@ -133,8 +133,8 @@ Status DetachAct(Host& host) {
 
 Status PinAct(Host& host) {
   const std::string id = IdOf(host, 0);
-  RETURN_IF_ERROR(PinManifest(host.store, id, "operator"));
-  return UnpinManifest(host.store, id, "operator");
+  RETURN_IF_ERROR(Pin(host, id, "operator"));
+  return Unpin(host, id, "operator");
 }
 
 std::vector<Act> MakeActs() {

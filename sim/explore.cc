@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <set>
+#include <utility>
 
 #include "acts.h"
 #include "gc/each_key.h"
@@ -206,20 +207,27 @@ void CrashEverywhere(const Act& act, Stage stage, Exploration& exploration) {
   exploration.operations += count;
 }
 
+// All that named what `tag` and `attach` look at goes, and its root with it.
+void ForgetAndRotate(Host& host) {
+  static_cast<void>(host.origin.RemovePointer(NameOf(0)));
+  RotateToTheEnd(host);
+}
+
 // What may interrupt an act: every act, and hours that go by.
 std::vector<Act> Interruptions() {
   std::vector<Act> all = Acts();
-  const auto add = [&](const char* name, void (*run)(Host&)) {
+  const auto add = [&](const char* name, void (*run)(Host&), Shown shows) {
     all.push_back({name,
                    {},
                    [run](Host& host) {
                      run(host);
                      return Ok();
                    },
-                   {}});
+                   std::move(shows)});
   };
-  add("hours and a pass", LetTimePass);
-  add("a rotation to the end", RotateToTheEnd);
+  add("hours and a pass", LetTimePass, {});
+  add("a rotation to the end", RotateToTheEnd, {});
+  add("rm and a rotation to the end", ForgetAndRotate, {{0, {}}});
   return all;
 }
 

@@ -34,7 +34,7 @@ std::string IdInKey(std::string_view key, std::string_view folder) {
   return std::string(key.substr(folder.size(), 64));
 }
 
-// Reads a pointer, a pin or a record anew. Read by the model's own code, not
+// Reads a pointer or a record anew. Read by the model's own code, not
 // by the collector's, which it judges.
 void Look(World& world, const std::string& key) {
   Published& published = world.published;
@@ -45,10 +45,6 @@ void Look(World& world, const std::string& key) {
     if (!pointer.ok()) return world.Violate(pointer.error().message);
     for (const auto& [label, slot] : pointer->value.placements)
       if (!slot.current.empty()) ids.push_back(slot.current);
-  } else if (IsUnder(key, "pins/")) {
-    published.ids_by_holder.erase(key);
-    if (world.store.Head(key).ok())
-      published.ids_by_holder[key] = {IdInKey(key, "pins/")};
   } else if (IsUnder(key, "manifests/")) {
     const std::string id = IdInKey(key, "manifests/");
     const auto record = LoadRecord(world.store, id);
@@ -59,7 +55,7 @@ void Look(World& world, const std::string& key) {
 
 void LookAtAll(World& world) {
   world.published = {.is_loaded = true};
-  for (const char* folder : {"images/", "pins/", "manifests/"}) {
+  for (const char* folder : {"images/", "manifests/"}) {
     const Status listed = ForEachKey(world.store, folder,
                                      [&](const ObjectPage::Row& row) -> Status {
                                        Look(world, row.key);
@@ -74,6 +70,7 @@ std::map<std::string, std::string> Required(World& world) {
   std::map<std::string, std::string> required;
   for (const auto& [holder, ids] : world.published.ids_by_holder)
     for (const std::string& id : ids) required.emplace(id, holder);
+  for (const auto& [key, id] : world.pinned) required.emplace(id, key);
   const int64_t oldest = world.now - world.gc.lease_period.count();
   for (const auto& [worker, device] : world.held)
     if (device.renewed_at >= oldest)

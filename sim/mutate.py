@@ -9,6 +9,10 @@ is built with it, run for SEEDS seeds (40), one after another, and the source is
 put back. Prints how many of the seeds found it, and whether the crash points
 and the interruptions did. Exits with 1 if one was found by nobody.
 
+That a mover looks at its target again is held by src/gc/move_test.cc: here
+other collectors move the same manifest while it sleeps, which is enough unless
+their moves fail.
+
 A new one: a file, a text that is in it once, and what stands there instead.
 """
 import subprocess
@@ -35,15 +39,10 @@ MUTATIONS = {
         "src/gc/references.cc",
         "notes.Add(manifests.next, key, /*firm=*/false);",
         "static_cast<void>(manifests.next);"),
-    "nothing is listed again after a root has expired": (
+    "what was announced in a root that has expired is not taken back": (
         "src/gc/root_pass.cc",
-        "found_live_ = found_live_ || !residents.firm.empty();\n"
-        "  if (residents.announced.empty()) return false;",
+        "if (residents.announced.empty()) return false;",
         "return false;"),
-    "a mover does not look at its target again": (
-        "src/gc/move.cc",
-        "if (!target.Is(kRootActive)) {",
-        "if (false) {"),
     "a retired root keeps the moves that were announced": (
         "src/gc/survey.cc",
         "if (options_.dry_run || !IsIn(record.value.next_root, kRootRetired))",

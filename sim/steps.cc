@@ -108,6 +108,17 @@ void DetachDevice(Host& host, const std::string& id,
   static_cast<void>(EndLease(host.store, id, worker));
 }
 
+Status Pin(Host& host, const std::string& id, const std::string& who) {
+  RETURN_IF_ERROR(PinManifest(host.store, id, who));
+  host.world.pinned[PinKey(id, who)] = id;
+  return Ok();
+}
+
+Status Unpin(Host& host, const std::string& id, const std::string& who) {
+  host.world.pinned.erase(PinKey(id, who));
+  return UnpinManifest(host.store, id, who);
+}
+
 Status AddWrapping(Host& host, const std::string& id, uint64_t context) {
   const std::string text = "context" + std::to_string(context);
   ASSIGN_OR_RETURN(

@@ -43,6 +43,10 @@ Status Convert(Host& host, const ImageName& name,
 // in a root that no collector deletes from. The model knows then.
 bool RenewDevice(Host& host, const std::string& id, const std::string& worker);
 void DetachDevice(Host& host, const std::string& id, const std::string& worker);
+// Pins, and lets go. The model knows a pin when its maker was told that it
+// holds: until then it is announced, and may come too late.
+Status Pin(Host& host, const std::string& id, const std::string& who);
+Status Unpin(Host& host, const std::string& id, const std::string& who);
 Status AddWrapping(Host& host, const std::string& id, uint64_t context);
 // A new active root: its id.
 Result<std::string> MakeRoot(Host& host);

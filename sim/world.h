@@ -101,6 +101,8 @@ struct World {
     int64_t renewed_at = 0;
   };
   std::map<std::string, Held> held;
+  // Manifests by the keys of the pins that hold them.
+  std::map<std::string, std::string> pinned;
   Published published;
   // Deletions in roots since an alarm that nobody has acknowledged.
   bool is_alarmed = false;
