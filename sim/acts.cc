@@ -111,6 +111,31 @@ Status TagAct(Host& host) {
   return host.origin.TagImage(NameOf(0), NameOf(6), host.world.keys);
 }
 
+// The id of what image4 showed, which nothing names. Asked of the store itself.
+std::string GarbageId(World& world) {
+  const auto page = world.store.List("manifests/", "", 1000);
+  for (const ObjectPage::Row& row : page->rows) {
+    const std::string id = row.key.substr(10, 64);
+    const auto record = LoadRecord(world.store, id);
+    if (!record.ok() || record->value.root.empty()) continue;
+    auto data = world.store.Get(ManifestKey(record->value.root, id), 0, kMiB);
+    if (!data.ok()) continue;
+    const auto manifest = Manifest::Parse(std::move(data->bytes));
+    if (manifest.ok() && manifest->ChunkAt(0).name == ChunkOf(8)) return id;
+  }
+  return "";
+}
+
+// By its id, as nobody else holds it: the only announcement of a manifest.
+Status TagGarbage(Host& host) {
+  ImageName from = NameOf(4);
+  from.tag.clear();
+  from.manifest_id = GarbageId(host.world);
+  if (from.manifest_id.empty())
+    return MakeError(Code::kNotFound, "it was collected");
+  return host.origin.TagImage(from, NameOf(7), host.world.keys);
+}
+
 Status RemoveAct(Host& host) {
   const Status done = host.origin.RemovePointer(NameOf(1));
   return !done.ok() && done.error().code == Code::kNotFound ? Ok() : done;
@@ -148,6 +173,10 @@ std::vector<Act> MakeActs() {
       ConvertAct("convert", all, 5, {1, 10}),
       ConvertAct("convert anew", few, 0, {11, 2}),
       {"tag", few, TagAct, {{6, {1, 2, 3}}}},
+      {"tag of garbage",
+       {Stage::kPublished, Stage::kRetired},
+       TagGarbage,
+       {{7, {8, 9}}}},
       {"rm", few, RemoveAct, {{1, {}}}},
       {"attach", few, AttachAct, {}},
       {"detach", few, DetachAct, {}},

@@ -28,6 +28,8 @@ Exploration ExploreCrashPoints();
 // Each act in each of its stages, asleep before its first operation, its
 // second, ... while another one runs: to its end, or, with `preemptions` of
 // two, to each of its own operations, whereupon the first one ends.
+// And a name that comes to each moment of a rotation and is made good at its
+// end, asleep at each of its own operations.
 Exploration ExploreInterleavings(int preemptions);
 
 }  // namespace morsel::sim
