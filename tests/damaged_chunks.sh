@@ -87,3 +87,10 @@ expect_exit 0 morsel convert --json --rewrite "$(image nasty)" damage:1
 [[ $(field "$WORK/out" .rewritten_chunk_count) == $(field "$WORK/image" '.chunks | length') ]] ||
   fail "not every chunk was written: $(cat "$WORK/out")"
 expect_exit 0 morsel verify damage:1
+
+# What no list shows may stand in a chunk's place.
+mv "$file" "$WORK/elsewhere"
+ln -s "$WORK/elsewhere" "$file"
+expect_exit 4 morsel verify damage:1
+expect_exit 0 morsel convert -q --rewrite "$(image nasty)" damage:1
+expect_exit 0 morsel verify damage:1

@@ -29,3 +29,13 @@ for round in 1 2 3; do
   [[ -z $(morsel attach --list -q) ]] || fail "round $round: a device is left"
   ! losetup -n -O BACK-FILE | grep -qF "$WORK" || fail "round $round: a loop device"
 done
+
+# What was mounted there since by somebody else stays.
+morsel mount once:1 "$WORK/dir"
+umount "$WORK/dir"
+mount -t tmpfs theirs "$WORK/dir"
+echo kept >"$WORK/dir/file"
+expect_exit 0 morsel umount "$WORK/dir"
+[[ $(<"$WORK/dir/file") == kept ]] || fail "another's file system is gone"
+umount "$WORK/dir"
+[[ -z $(morsel attach --list -q) ]] || fail "a device is left"

@@ -65,17 +65,24 @@ expect_exit 126 morsel run app:1 -- /etc/passwd
 expect_exit 127 morsel run -v "$WORK/vol:/vol" app:1 -- no-such-command
 expect_exit 127 morsel run -v "$WORK/vol:/vol" app:1 -- /vol/nothing
 expect_exit 126 morsel run -v "$WORK/vol:/vol" app:1 -- /vol/file
+cp "$WORK/vol/file" "$WORK/vol/is not found"
+expect_exit 126 morsel run -v "$WORK/vol:/vol" app:1 -- "/vol/is not found"
+expect_exit 126 morsel run -v "$WORK/vol:/vol" app:1 -- /vol/file/x
+expect_exit 125 morsel run -v "$WORK/vol:/" app:1 -- true
 expect_exit 126 morsel run -v "$WORK/vol:/vol" app:1 -- /etc
 expect_exit 125 morsel run nothing:1
 expect_exit 125 morsel run --net bridge app:1
 expect_exit 125 morsel run -u no-such-user app:1 -- true
 expect_exit 125 morsel run --cpus many app:1 -- true
 expect_exit 125 morsel run --cpus inf app:1 -- true
+expect_exit 125 morsel run --cpus 0.001 app:1 -- true
 expect_exit 125 morsel run -m lots app:1 -- true
 expect_exit 125 morsel run -m 0 app:1 -- true
 expect_exit 3 morsel run --stats-file /no/such/folder/stats app:1 -- sh -c 'exit 3'
 expect_text "$WORK/err" /no/such/folder
-(cd "$WORK" && expect_exit 0 morsel run --run-dir relative app:1 -- true)
+(cd "$WORK" && expect_exit 0 morsel run --run-dir ./relative/ app:1 -- true)
+ln -s "$WORK/relative" "$WORK/link"
+expect_exit 0 morsel run --run-dir "$WORK/link" app:1 -- true
 expect_exit 125 morsel run -v /no/such/folder:/x app:1 -- true
 expect_text "$WORK/err" /no/such/folder
 expect_exit 125 morsel run --no-such-option app:1 -- true

@@ -45,6 +45,7 @@ int Main(const std::vector<std::string>& words) {
   }
   if (line->verb == nullptr) {
     std::fputs(line->text.c_str(), stdout);
+    if (std::fflush(stdout) != 0) return 1;
     return words.empty() ? kUsage : 0;
   }
   const Result<std::unique_ptr<Tool>> tool = Tool::Make(line->arguments);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cmd/note_read.h"
 
+#include <unistd.h>
+
 #include <cstdio>
 
 #include "base/clock.h"
@@ -14,9 +16,14 @@ namespace {
 // Opened without trying conditional writes, and for alarms alone: who reads an
 // image may have no other right to write.
 Status Raise(Tool& tool, const ManifestPlace& place, const std::string& verb) {
-  ASSIGN_OR_RETURN(const ConfinableStore opened,
-                   OpenConfinableStore(tool.config().Origin(), {"alarms"},
-                                       /*owner=*/0));
+  // A local cache, which is another user, raises its own beside this one.
+  const uid_t owner =
+      ::geteuid() == 0
+          ? static_cast<uid_t>(tool.config().Integer("local_cache.uid"))
+          : 0;
+  ASSIGN_OR_RETURN(
+      const ConfinableStore opened,
+      OpenConfinableStore(tool.config().Origin(), {"alarms"}, owner));
   const std::string worker = HolderNameOf(tool.config().WorkerName());
   return RaiseAlarm(*opened.store, SystemClock(),
                     {.root = place.record.root,

@@ -34,12 +34,19 @@ Status ApplyCommonOptions(const Arguments& arguments, Config& config) {
   return Ok();
 }
 
-// Agents and caches have working folders of their own.
-Status MakeAbsolute(const char* key, Config& config) {
+// Agents and caches have working folders of their own, and what the kernel says
+// of mounts and loop devices names files by their one canonical path.
+Status MakeCanonical(const char* key, Config& config) {
   const std::string& path = config.Text(key);
+  if (path.empty()) return Ok();
   std::error_code error;
-  if (path.empty() || path.front() == '/') return Ok();
-  return config.Set(key, std::filesystem::absolute(path, error).string());
+  const auto canonical = std::filesystem::weakly_canonical(path, error);
+  if (error)
+    return MakeError(Code::kInvalid,
+                     std::string(key) + " " + path + ": " + error.message());
+  std::string text = canonical.string();
+  if (text.size() > 1 && text.back() == '/') text.pop_back();
+  return config.Set(key, std::move(text));
 }
 
 }  // namespace
@@ -48,7 +55,7 @@ Result<std::unique_ptr<Tool>> Tool::Make(const Arguments& arguments) {
   ASSIGN_OR_RETURN(Config config, Config::Load(arguments.Get("config")));
   RETURN_IF_ERROR(ApplyCommonOptions(arguments, config));
   for (const char* key : {"state_dir", "run_dir"})
-    RETURN_IF_ERROR(MakeAbsolute(key, config));
+    RETURN_IF_ERROR(MakeCanonical(key, config));
   // From here on the origin says all about itself, wherever it is handed to.
   RETURN_IF_ERROR(config.Set("origin", OriginAddress(config)));
   std::unique_ptr<Tool> tool(new Tool(std::move(config)));
@@ -150,8 +157,7 @@ Status CreateKeyFile(const std::string& path) {
 }
 
 int UsageError(const std::string& verb, const std::string& message) {
-  std::fprintf(stderr, "morsel: %s: %s; see 'morsel help %s'\n", verb.c_str(),
-               message.c_str(), verb.c_str());
+  PrintMessage(verb + ": " + message + "; see 'morsel help " + verb + "'");
   return 2;
 }
 

@@ -17,10 +17,11 @@ constexpr uint64_t kMinMemoryBytes = 6 * kMiB;
 Result<double> ParseCpus(const std::string& text) {
   char* end = nullptr;
   const double cpus = std::strtod(text.c_str(), &end);
+  constexpr double kMinCpus = 0.01;  // a millisecond of each 100
   constexpr double kMaxCpus = 1e6;
-  if (text.empty() || *end != '\0' || !(cpus > 0) || cpus > kMaxCpus)
+  if (text.empty() || *end != '\0' || !(cpus >= kMinCpus) || cpus > kMaxCpus)
     return MakeError(Code::kInvalid,
-                     "--cpus " + text + ": not a number above 0");
+                     "--cpus " + text + ": not a number from 0.01 to 1000000");
   return cpus;
 }
 

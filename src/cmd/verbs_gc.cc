@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/printable.h"
 #include "cmd/verbs.h"
 #include "gc/check.h"
 #include "gc/collector.h"
@@ -51,10 +52,12 @@ Json AlarmsJson(const std::vector<ShownAlarm>& alarms) {
 std::string AlarmsText(const std::vector<ShownAlarm>& alarms) {
   std::string text;
   for (const ShownAlarm& shown : alarms)
-    text += "ALARM  " + FormatUtc(shown.alarm.at_unix_seconds) + "  root " +
-            shown.alarm.root + "  manifest " +
-            shown.alarm.manifest_id.substr(0, 12) + "  read by " +
-            shown.alarm.reader + "\n";
+    // Any worker may have written it.
+    text += Printable("ALARM  " + FormatUtc(shown.alarm.at_unix_seconds) +
+                      "  root " + shown.alarm.root + "  manifest " +
+                      shown.alarm.manifest_id.substr(0, 12) + "  read by " +
+                      shown.alarm.reader) +
+            "\n";
   if (!alarms.empty())
     text +=
         "nothing is deleted until `morsel gc resume` acknowledges what it "
@@ -185,27 +188,30 @@ Result<int> GcCheckStore(Tool& tool) {
   return check.problems.empty() ? 0 : ExitCodeOf(Code::kCorrupt);
 }
 
-// Acknowledges just what it shows.
+// Acknowledges just what it shows, and has shown first: who has not seen an
+// alarm must find it again.
 Result<int> GcResume(Tool& tool) {
   RETURN_IF_ERROR(tool.OpenStore(/*writing=*/false));
   ASSIGN_OR_RETURN(ObjectStore* const store, tool.OpenStore(/*writing=*/true));
   ASSIGN_OR_RETURN(const std::vector<ShownAlarm> alarms,
                    ListAlarms(*store, /*all=*/false));
-  std::string text;
-  for (const ShownAlarm& shown : alarms) {
-    const Status done = AcknowledgeAlarm(*store, shown);
-    if (!done.ok() && done.error().code == Code::kExists) {
-      text += "raised again meanwhile, not acknowledged: " + shown.key + "\n";
-      continue;
-    }
-    RETURN_IF_ERROR(done);
-    text +=
-        "acknowledged: " + shown.key + ", read by " + shown.alarm.reader + "\n";
-  }
-  if (alarms.empty()) text = "there is no alarm\n";
   Json json;
   json["acknowledged"] = AlarmsJson(alarms);
-  tool.Print(json, "", text);
+  std::string text;
+  for (const ShownAlarm& shown : alarms)
+    text += "acknowledged: " +
+            Printable(shown.key + ", read by " + shown.alarm.reader) + "\n";
+  tool.Print(json, "", alarms.empty() ? "there is no alarm\n" : text);
+  RETURN_IF_ERROR(tool.Flush());
+  Status first;  // the others are acknowledged still
+  for (const ShownAlarm& shown : alarms) {
+    const Status done = AcknowledgeAlarm(*store, shown);
+    if (!done.ok() && done.error().code == Code::kExists)
+      PrintMessage("raised again meanwhile, not acknowledged: " + shown.key);
+    else if (!done.ok() && first.ok())
+      first = Error(done.error()).Wrap("not acknowledged: " + shown.key);
+  }
+  RETURN_IF_ERROR(first);
   return 0;
 }
 

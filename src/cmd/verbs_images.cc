@@ -66,7 +66,8 @@ Error ConvertFailed(Error error) {
   if (error.code == Code::kExhausted || error.code == Code::kUnavailable ||
       error.code == Code::kTimeout)
     error.message +=
-        "; then run it again: it goes on with the chunks that are stored";
+        "; mend that and run it again: it goes on with the chunks that are "
+        "stored";
   return error;
 }
 
@@ -267,11 +268,13 @@ Result<int> RunVerify(Tool& tool, const Arguments& arguments) {
 namespace {
 
 // One image of the list: its row for people, and its JSON.
-std::string DescribeRow(Origin& origin, const ImageRow& row, Json& item) {
+std::string DescribeRow(Origin& origin, const ImageRow& row, Json& item,
+                        bool& is_damaged) {
   const std::string name = row.name.ToString();
   item["name"] = name;
   if (!row.damage.empty()) {
     item["error"] = row.damage;
+    is_damaged = true;
     return "damaged: " + row.damage + "; 'morsel rm " + name + "' removes it\n";
   }
   item["manifest_id"] = row.pointer.manifest_id;
@@ -287,7 +290,8 @@ std::string DescribeRow(Origin& origin, const ImageRow& row, Json& item) {
     text += "  " + HumanSize(record->stored_bytes);
   } else {
     item["error"] = record.error().message;
-    text += "  (no record)";
+    is_damaged = is_damaged || record.error().code == Code::kCorrupt;
+    text += "  (" + record.error().message + ")";
   }
   return text + "  " + name + "\n";
 }
@@ -303,10 +307,9 @@ Result<int> RunImages(Tool& tool, const Arguments&) {
   bool is_damaged = false;
   for (const ImageRow& row : rows) {
     Json item;
-    text += DescribeRow(*origin, row, item);
+    text += DescribeRow(*origin, row, item, is_damaged);
     ids += (ids.empty() ? "" : "\n") + row.name.ToString();
     json.Append(std::move(item));
-    is_damaged = is_damaged || !row.damage.empty();
   }
   tool.Print(json, ids, text);
   return is_damaged ? ExitCodeOf(Code::kCorrupt) : 0;

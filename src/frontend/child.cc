@@ -128,6 +128,9 @@ Deadline InOneMinute() { return SystemClock().Now() + std::chrono::minutes(1); }
 class Child {
  public:
   explicit Child(Fd guard) : guard_(std::move(guard)) {}
+  ~Child();
+  Child(const Child&) = delete;
+  Child& operator=(const Child&) = delete;
 
   Status Start();
   void Serve();
@@ -153,7 +156,13 @@ class Child {
   std::unique_ptr<BlockDevice> image_;
   std::unique_ptr<BlockDevice> device_;
   std::unique_ptr<FuseFile> file_;
+  std::jthread attendant_;  // runs Attend
 };
+
+Child::~Child() {
+  attendant_.request_stop();
+  ::shutdown(guard_.get(), SHUT_RD);  // wakes it
+}
 
 Status Child::Start() {
   ASSIGN_OR_RETURN(const AgentSetup setup, ReadSetup());
@@ -174,6 +183,9 @@ Status Child::Start() {
                                             .read_only = setup.read_only}));
   RETURN_IF_ERROR_AS(GiveUpRights(setup), "confine the agent's child");
   RETURN_IF_ERROR(OpenDevices(setup, std::move(manifest), std::move(overlay)));
+  // Before what a predecessor has left is done: that may need a cache.
+  attendant_ =
+      std::jthread([this](const std::stop_token& stop) { Attend(stop); });
   RETURN_IF_ERROR(file_->Start(*device_));
   slots_->SetServing(SystemClock().Now());
   return Ok();
@@ -195,7 +207,9 @@ Result<std::optional<LocalCacheChannel>> Child::AwaitCache() {
         LocalCacheSource::Handshake(std::move(message->fds[0]));
     if (channel.ok())
       return std::optional<LocalCacheChannel>(std::move(channel).value());
-    if (channel.error().code != Code::kUnavailable)
+    // Dead, or alive and silent: the device is worth more than its cache.
+    const Code code = channel.error().code;
+    if (code != Code::kUnavailable && code != Code::kTimeout)
       return std::move(channel).error();
   }
 }
@@ -225,12 +239,7 @@ Status Child::OpenDevices(const AgentSetup& setup, OpenManifest manifest,
   return Ok();
 }
 
-void Child::Serve() {
-  std::jthread attendant([this](const std::stop_token& stop) { Attend(stop); });
-  file_->Serve();
-  attendant.request_stop();
-  ::shutdown(guard_.get(), SHUT_RD);  // wakes it
-}
+void Child::Serve() { file_->Serve(); }
 
 Result<ReceivedMessage> Child::Hear(Deadline deadline) {
   std::array<std::byte, 16> buffer;

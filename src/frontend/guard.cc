@@ -240,6 +240,7 @@ void Guard::TakeOver(std::vector<TwinNews> news) {
     child_ = std::move(item.process);
     child_socket_ = std::move(item.socket);
     child_state_ = ChildState::kStarting;
+    cache_->ForgetChild();  // what was counted here was another child's
   }
   if (slots_->IsServing()) child_state_ = ChildState::kServing;
   LogWarn("the guard died; its twin has taken over",

@@ -176,7 +176,8 @@ Status RootPass::SaveNamed(const Residents& residents) {
     MoveTotals totals;
     const Status moved =
         MoveOne(mover_, resident, root_, options_.thread_count, totals);
-    if (!moved.ok() && moved.error().code == Code::kCorrupt) continue;
+    // Damaged, and named: a person decides, and until then nothing goes.
+    if (!moved.ok()) RETURN_IF_ERROR(RaiseFor(resident));
     RETURN_IF_ERROR(moved);
     if (totals.manifests == 0) continue;
     ++report_.moved_manifests;

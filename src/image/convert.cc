@@ -68,6 +68,9 @@ std::optional<std::string> FindPublished(const ConvertContext& context,
   if (!image.ok() || image->image_digest != flat.digest ||
       image->record.root != root.id ||
       image->manifest.root_of_birth() != root.id ||
+      image->record.virtual_size != image->manifest.virtual_size() ||
+      image->record.stored_bytes != image->manifest.stored_bytes() ||
+      image->record.chunk_count != image->manifest.chunk_count() ||
       image->manifest.virtual_size() != flat.ext4->size_bytes() ||
       !SameChunks(image->manifest, uploaded.chunks))
     return std::nullopt;

@@ -70,6 +70,10 @@ Status Store(const Plan& plan, const ChunkName& name, ByteSpan stored,
   if (was_absent) {
     ++tables.new_chunk_count;
     tables.new_bytes += stored.size();
+  } else if (plan.rewrite) {
+    // Something that no list shows stands in its place.
+    ++tables.rewritten_count;
+    return plan.origin.RewriteChunk(plan.root.id, name, stored);
   }
   return Ok();
 }

@@ -28,8 +28,9 @@ void AddOnce(std::vector<std::string>& list, std::string text) {
 Error DamagedError(const ChunkRef& ref) {
   return MakeError(Code::kCorrupt,
                    "chunk " + ref.name.ToString() + " in root " + ref.root +
-                       " is damaged in the origin: `morsel verify` lists the "
-                       "images that it belongs to; convert them again");
+                       " is damaged in the origin: `morsel verify IMAGE` shows "
+                       "it, and `morsel convert --rewrite` of the image's "
+                       "source writes it anew");
 }
 
 }  // namespace

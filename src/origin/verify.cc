@@ -10,7 +10,8 @@ namespace morsel {
 namespace {
 
 bool IsDamage(Code code) {
-  return code == Code::kNotFound || code == Code::kCorrupt || code == Code::kIo;
+  return code == Code::kNotFound || code == Code::kCorrupt ||
+         code == Code::kIo || code == Code::kInvalid;
 }
 
 class Verifier {

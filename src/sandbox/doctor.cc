@@ -261,8 +261,10 @@ Status ClearDevice(const Config& config, const std::string& id) {
 
 Status ClearContainer(const Config& config, const std::string& id) {
   const ContainerFolder folder(config, id);
-  RETURN_IF_ERROR(folder.DeleteFromRunc());
+  const Status ended = folder.DeleteFromRunc();
   RETURN_IF_ERROR(ClearDevice(config, id));
+  // A process may have hung in a read of the device, which now has failed.
+  if (!ended.ok()) RETURN_IF_ERROR(folder.DeleteFromRunc());
   return folder.Remove();
 }
 

@@ -82,6 +82,16 @@ Status CheckMountPoint(const std::string& dir) {
   return Ok();
 }
 
+// Whether what is seen at `dir` is the file system of `source`, and not another
+// that was mounted there since.
+Result<bool> IsTopMount(const std::string& dir, const std::string& source) {
+  ASSIGN_OR_RETURN(const std::vector<MountInfo> mounts, ListMounts());
+  const auto top =
+      std::find_if(mounts.rbegin(), mounts.rend(),
+                   [&](const MountInfo& mount) { return mount.dir == dir; });
+  return top != mounts.rend() && top->source == source;
+}
+
 Result<std::string> AbsolutePath(const std::string& dir) {
   std::error_code error;
   const auto path = std::filesystem::weakly_canonical(dir, error);
@@ -153,7 +163,10 @@ Status UmountImage(const Config& config, const std::string& dir) {
   for (const DeviceFolder& folder : folders) {
     const Result<Json> note = folder.Read("mount.json");
     if (!note.ok() || note->StringOr("dir", "") != path) continue;
-    if (::umount2(path.c_str(), UMOUNT_NOFOLLOW) != 0 && errno != EINVAL) {
+    ASSIGN_OR_RETURN(const bool is_ours,
+                     IsTopMount(path, note->StringOr("loop", "")));
+    if (is_ours && ::umount2(path.c_str(), UMOUNT_NOFOLLOW) != 0 &&
+        errno != EINVAL) {
       if (errno == EBUSY)
         return MakeError(Code::kExists, path + " is in use; `fuser -vm " +
                                             path + "` shows by whom");

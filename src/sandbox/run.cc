@@ -233,13 +233,18 @@ std::optional<Failure> ContainerRun::FailureOfRunc() const {
     begin = end + 1;
     if (!line.ok() || line->StringOr("level", "") != "error") continue;
     const std::string message = line->StringOr("msg", "");
-    const bool is_exec = message.find("exec: ") != std::string::npos;
+    // exec: "NAME": why. The name may say anything.
+    const size_t exec = message.find("exec: ");
+    const size_t why = exec == message.npos ? exec : message.rfind("\":");
     const auto says = [&](std::string_view words) {
-      return is_exec && message.find(words) != std::string::npos;
+      return exec != message.npos &&
+             message.find(words, why == message.npos ? exec : why) !=
+                 message.npos;
     };
     if (says("not found") || says("no such file"))
       return Failure{kRunNoSuchCommand, MakeError(Code::kNotFound, message)};
-    if (says("permission denied") || says("is a directory"))
+    if (says("permission denied") || says("is a directory") ||
+        says("not a directory") || says("exec format error"))
       return Failure{kRunCannotExecute, MakeError(Code::kDenied, message)};
     return Failure{kRunFailed, MakeError(Code::kIo, message)};
   }

@@ -117,6 +117,8 @@ Result<BindMount> BindMount::Parse(std::string_view text) {
   bind.container_path = rest;
   if (!bind.host_path.starts_with('/') || !bind.container_path.starts_with('/'))
     return wrong("both paths must be absolute");
+  if (bind.container_path.find_first_not_of("/.") == std::string::npos)
+    return wrong("the container's own root cannot be replaced");
   return bind;
 }
 

@@ -97,8 +97,13 @@ Status SweepTempFiles(int folder_fd) {
 Result<Fd> LockKey(int folder_fd, std::string_view key) {
   const Digest digest = Sha256Of(AsBytes(key));
   const std::string name = "lock-" + ToHex(ByteSpan(digest).first(1));
-  ASSIGN_OR_RETURN(
-      Fd fd, OpenFileAt(folder_fd, name, O_RDWR | O_CREAT | O_NOFOLLOW, 0644));
+  Result<Fd> opened =
+      OpenFileAt(folder_fd, name, O_RDWR | O_CREAT | O_NOFOLLOW, 0644);
+  // Made by another user, root say, who wrote to a part of the store that is
+  // ours: a lock needs no more than reading where it is not over NFS.
+  if (!opened.ok() && opened.error().code == Code::kDenied)
+    opened = OpenFileAt(folder_fd, name, O_RDONLY | O_NOFOLLOW);
+  ASSIGN_OR_RETURN(Fd fd, std::move(opened));
   while (::flock(fd.get(), LOCK_EX) != 0)
     if (errno != EINTR) return ErrnoError(errno, "lock " + name);
   return fd;
