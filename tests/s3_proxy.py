@@ -9,7 +9,9 @@ It prints the port that it listens on, and reads commands from standard input, a
 line each, answering one line once they hold for all that comes after:
 
     fault KIND EVERY [PATTERN]   every EVERYth request whose "METHOD /path?query"
-                         has the regular expression PATTERN in it goes wrong.
+                         has the regular expression PATTERN in it goes wrong;
+                         if EVERY is over 1, the same request three times at
+                         most, so that no chance uses up all of its tries.
                          KIND: status=N  the answer is N, nothing is asked
                                reset     cut off, nothing is asked
                                lost      asked, and cut off before the answer
@@ -35,6 +37,8 @@ import sys
 import threading
 import time
 
+MAX_BY_CHANCE = 3
+
 
 class Orders:
     """What the test wants at the moment; used by all threads."""
@@ -45,6 +49,7 @@ class Orders:
         self.met = 0
         self.ages = []
         self.requests = collections.Counter()
+        self.failed = collections.Counter()
 
     def fault_of(self, request):
         with self.lock:
@@ -52,7 +57,11 @@ class Orders:
             if self.kind == "none" or not self.pattern.search(request):
                 return "none"
             self.met += 1
-            return self.kind if self.met % self.every == 0 else "none"
+            if self.met % self.every != 0:
+                return "none"
+            self.failed[request] += 1
+            spared = self.every > 1 and self.failed[request] > MAX_BY_CHANCE
+            return "none" if spared else self.kind
 
     def age_of(self, request):
         with self.lock:
@@ -62,6 +71,7 @@ class Orders:
         with self.lock:
             if words[0] == "fault":
                 self.kind, self.met = words[1], 0
+                self.failed.clear()
                 self.every = int(words[2]) if len(words) > 2 else 1
                 self.pattern = re.compile(" ".join(words[3:]))
             elif words[0] == "age":
