@@ -5,6 +5,7 @@
 #include <unordered_set>
 #include <utility>
 
+#include "base/log.h"
 #include "base/mutex.h"
 #include "gc/each_key.h"
 #include "manifest/manifest.h"
@@ -61,10 +62,13 @@ Result<std::vector<Birth>> MeasureBirths(ObjectStore& store,
         Result<ObjectData> data = store.Get(row.key, 0, kMaxManifestBytes);
         if (!data.ok() && data.error().code == Code::kNotFound) return Ok();
         if (!data.ok()) return data.error();
-        ASSIGN_OR_RETURN_AS(const Manifest manifest,
-                            Manifest::Parse(std::move(data->bytes)),
-                            "the origin's " + row.key + " is damaged");
-        nursery.Add(manifest);
+        const Result<Manifest> manifest =
+            Manifest::Parse(std::move(data->bytes));
+        if (manifest.ok())
+          nursery.Add(*manifest);
+        else  // one damaged object must not hide what the others are
+          LogWarn("a damaged manifest is not counted",
+                  {{"key", row.key}, {"cause", manifest.error().message}});
         return Ok();
       }));
   return nursery.Take();

@@ -26,8 +26,8 @@ struct Birth {
 
 // Of the manifests that lie in `root`, those that were born elsewhere, in the
 // order of the roots' ids. Reads every manifest of the root, `thread_count` at
-// once, with no key. Memory: some 60 bytes for each of these chunks. Errors of
-// the store; kCorrupt: a manifest is damaged.
+// once, with no key. Memory: some 60 bytes for each of these chunks. A
+// damaged manifest is logged and not counted. Errors of the store.
 Result<std::vector<Birth>> MeasureBirths(ObjectStore& store,
                                          const std::string& root,
                                          size_t thread_count);

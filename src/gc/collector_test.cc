@@ -113,6 +113,19 @@ class CollectorTest : public ::testing::TestWithParam<ConformanceProvider> {
     EXPECT_TRUE(RetireRoot(store_, clock_, old).ok());
     return old;
   }
+  // As if another root's state had been put in its place.
+  void CallDeleted(const std::string& root) {
+    const auto state = ReadDocument(store_, RootStateKey(root));
+    Json wrong = state->json;
+    wrong["state"] = std::string(kRootDeleted);
+    Json step;
+    step["state"] = std::string(kRootDeleted);
+    step["at"] = int64_t{1};
+    wrong["history"].Append(std::move(step));
+    ASSERT_TRUE(ReplaceDocument(store_, RootStateKey(root), std::move(wrong),
+                                state->info.version)
+                    .ok());
+  }
   RootReport Collect(const std::string& root) {
     const auto report = CollectGarbage(store_, clock_, options_);
     EXPECT_TRUE(report.ok());
@@ -252,6 +265,9 @@ TEST_P(CollectorTest, WhatWasBornInAnotherRootIsCounted) {
   Collect(old);
   const std::string now = RootOf(Publish("c", 1));
   ASSERT_NE(now, old);
+  // Damage hides nothing else.
+  ASSERT_TRUE(
+      store_.Put("roots/" + now + "/manifests/junk", AsBytes("x")).ok());
   const auto births = MeasureBirths(store_, now, 2);
   ASSERT_TRUE(births.ok()) << births.error().message;
   ASSERT_EQ(births->size(), 1u);
@@ -268,16 +284,7 @@ TEST_P(CollectorTest, ARootThatIsNotDeletedAtAllLosesNothing) {
   const std::string garbage = Publish("b", 2);
   ASSERT_TRUE(origin_.RemovePointer(ImageName::Parse("b").value()).ok());
   const std::string old = Rotate();
-  const auto state = ReadDocument(store_, RootStateKey(old));
-  Json wrong = state->json;
-  wrong["state"] = std::string(kRootDeleted);
-  Json step;
-  step["state"] = std::string(kRootDeleted);
-  step["at"] = int64_t{1};
-  wrong["history"].Append(std::move(step));
-  ASSERT_TRUE(ReplaceDocument(store_, RootStateKey(old), std::move(wrong),
-                              state->info.version)
-                  .ok());
+  CallDeleted(old);
   const auto report = CollectGarbage(store_, clock_, options_);
   ASSERT_TRUE(report.ok());
   EXPECT_EQ(report->alarms.size(), 1u);
@@ -288,6 +295,20 @@ TEST_P(CollectorTest, ARootThatIsNotDeletedAtAllLosesNothing) {
   EXPECT_THAT(Collect(old).error, IsEmpty());
   EXPECT_THAT(RootOf(garbage), IsEmpty());
   EXPECT_EQ(CountBelow("roots/" + old + "/"), 1u);
+}
+
+TEST_P(CollectorTest, ADamagedManifestKeepsARootThatIsNotDeletedAtAll) {
+  const std::string id = Publish("a", 1);
+  const std::string old = Rotate();
+  ASSERT_TRUE(store_.Put(ManifestKey(old, id), AsBytes("damaged")).ok());
+  CallDeleted(old);
+  const uint64_t before = CountBelow("roots/" + old + "/");
+  for (int pass = 0; pass < 2; ++pass) {
+    EXPECT_THAT(Collect(old).error, HasSubstr(id));
+    EXPECT_EQ(CountBelow("roots/" + old + "/"), before);
+    EXPECT_EQ(RootOf(id), old);
+  }
+  EXPECT_EQ(ListAlarms(store_, false)->size(), 1u);
 }
 
 TEST_P(CollectorTest, APinKeepsAndADeadLeaseDoesNot) {
