@@ -62,7 +62,8 @@ start_node() {
   mkfifo "$log.fifo"
   exec {said}<>"$log.fifo"
   start "$MORSEL_BIN/morsel-zonecache" --zone_node.listen 127.0.0.1:0 "$@" \
-    >&"$said" 2>"$log.log"
+    1>&"$said" 2>"$log.log"
+  # shellcheck disable=SC2034  # for the test
   NODE_PID=$!
   read -r -t 60 -u "$said" NODE_PORT || fail "no node: $(cat "$log.log")"
   NODE_PORT=${NODE_PORT##*:}
