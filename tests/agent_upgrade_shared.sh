@@ -29,16 +29,6 @@ expect_programs() {
 MORSEL_BIN=$(realpath "$MORSEL_BIN")
 expect_programs "$WORK/old"
 
-fio_rounds() {
-  local round=0
-  until [[ -e $WORK/enough ]]; do
-    round=$((round + 1))
-    timeout 300 fio --name=verify --filename="$device" --offset=2G --size=48M \
-      --bs=1M --rw=randwrite --ioengine=libaio --direct=1 --iodepth=8 \
-      --verify=crc32c --do_verify=1 --verify_fatal=1 --verify_state_save=0 \
-      --randseed=$round --output="$WORK/fio" || return 1
-  done
-}
 read_rounds() {
   until [[ -e $WORK/enough ]]; do
     dd if="$device" bs=1M count=128 iflag=direct status=none | sha256sum |

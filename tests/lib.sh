@@ -188,6 +188,19 @@ wait_until() {
 # is_gone PID: it runs no more, whether or not its parent has noticed.
 is_gone() { ! grep -qs '^State:.[^ZX]' "/proc/$1/status"; }
 
+# fio_rounds: writes to $device and verifies that, over and over, until the file
+# $WORK/enough is there.
+fio_rounds() {
+  local round=0
+  until [[ -e $WORK/enough ]]; do
+    round=$((round + 1))
+    timeout 300 fio --name=verify --filename="$device" --offset=2G --size=48M \
+      --bs=1M --rw=randwrite --ioengine=libaio --direct=1 --iodepth=8 \
+      --verify=crc32c --do_verify=1 --verify_fatal=1 --verify_state_save=0 \
+      --randseed=$round --output="$WORK/fio" || return 1
+  done
+}
+
 # flip_bit FILE OFFSET: the lowest bit of this byte.
 flip_bit() {
   python3 - "$1" "$2" <<'END'

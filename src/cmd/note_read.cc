@@ -3,8 +3,6 @@
 
 #include <unistd.h>
 
-#include <cstdio>
-
 #include "base/clock.h"
 #include "origin/alarm.h"
 #include "origin/lease.h"
@@ -39,15 +37,14 @@ void NoteRead(Tool& tool, const ManifestRecord& record,
   const Result<ManifestPlace> place = FindManifest(tool.Store(), record.id);
   if (!place.ok() || !place->is_expired()) return;
   const Status raised = Raise(tool, *place, verb);
-  std::fprintf(
-      stderr,
-      "morsel: warning: the root %s is %s, and the manifest %s in it: %s\n",
-      place->record.root.c_str(), place->root_state.c_str(), record.id.c_str(),
-      raised.ok()
-          ? "an alarm stops all deletion; see `morsel gc status`"
-          : ("the alarm could not be raised, tell who runs the collector (" +
-             raised.error().message + ")")
-                .c_str());
+  PrintMessage("warning: the root " + place->record.root + " is " +
+               place->root_state + ", and the manifest " + record.id +
+               " in it: " +
+               (raised.ok() ? "an alarm stops all deletion; see `morsel gc "
+                              "status`"
+                            : "the alarm could not be raised, tell who runs "
+                              "the collector (" +
+                                  raised.error().message + ")"));
 }
 
 }  // namespace morsel

@@ -139,7 +139,7 @@ class Origin {
   // In the place of what is stored under the name: to mend it.
   Status RewriteChunk(const std::string& root, const ChunkName& name,
                       ByteSpan ciphertext);
-  // Stores the manifest then its record (merging `wrapped` into one that
+  // Stores the manifest, then its record (merging `wrapped` into one that
   // exists). kExists never.
   Status PublishManifest(const std::string& root, const Manifest& manifest,
                          const std::string& context, const WrappedKey& wrapped);

@@ -10,12 +10,6 @@ namespace {
 
 constexpr const char* kNoPlacement = "";
 
-Error NoImage(const ImageName& name) {
-  return MakeError(Code::kNotFound,
-                   "there is no image " + name.ToString() +
-                       " in the origin: 'morsel images' lists what there is");
-}
-
 Status SetWrapping(ManifestRecord& record, const std::string& context,
                    const WrappedKey& wrapped) {
   record.wrapped_keys[context] = wrapped;
@@ -47,20 +41,23 @@ Error WithNextStep(Error error, const ImageName& name) {
   return error;
 }
 
-// The pointer to remove. A damaged one counts as one that shows something.
-Result<Versioned<PointerState>> LoadPointerToRemove(ObjectStore& store,
-                                                    const ImageName& name,
-                                                    int64_t now) {
-  Result<Versioned<PointerState>> old = LoadPointer(store, name);
-  const bool is_damaged = !old.ok() && old.error().code == Code::kCorrupt;
-  if (!is_damaged) return old;
-  LogWarn("a damaged pointer is removed", {{"why", old.error().message}});
-  ASSIGN_OR_RETURN(ObjectInfo info, store.Head(PointerKey(name)));
-  Versioned<PointerState> empty;
-  empty.version = std::move(info.version);
-  empty.value.created_unix_seconds = now;
-  empty.value.placements[kNoPlacement].current = "damaged";
-  return empty;
+// What stands under a name that shows something, to be replaced by an empty
+// pointer: its time of creation (`now` if it is damaged) and version.
+// kNotFound.
+Result<Versioned<int64_t>> FindToRemove(ObjectStore& store,
+                                        const ImageName& name, int64_t now) {
+  const Result<Versioned<PointerState>> old = LoadPointer(store, name);
+  if (!old.ok() && old.error().code == Code::kCorrupt) {
+    LogWarn("a damaged pointer is removed", {{"why", old.error().message}});
+    ASSIGN_OR_RETURN(ObjectInfo info, store.Head(PointerKey(name)));
+    return Versioned<int64_t>{now, std::move(info.version)};
+  }
+  if (!old.ok() && old.error().code == Code::kNotFound) return NoImage(name);
+  if (!old.ok()) return old.error();
+  const auto slot = old->value.placements.find(kNoPlacement);
+  if (slot == old->value.placements.end() || slot->second.current.empty())
+    return NoImage(name);
+  return Versioned<int64_t>{old->value.created_unix_seconds, old->version};
 }
 
 // Writes `id` as the next of `name`; `announced` is what then stands there.
@@ -225,17 +222,12 @@ Status Origin::TagImage(const ImageName& from, const ImageName& to,
 Status Origin::RemovePointer(const ImageName& name) {
   const std::string what = "the pointer " + name.ToString();
   return RetryWhileChanged(what, [&]() -> Status {
-    const Result<Versioned<PointerState>> old =
-        LoadPointerToRemove(store_, name, clock_.UnixSeconds());
-    if (!old.ok() && old.error().code == Code::kNotFound) return NoImage(name);
-    if (!old.ok()) return old.error();
-    const auto slot = old->value.placements.find(kNoPlacement);
-    if (slot == old->value.placements.end() || slot->second.current.empty())
-      return NoImage(name);
+    ASSIGN_OR_RETURN(const Versioned<int64_t> old,
+                     FindToRemove(store_, name, clock_.UnixSeconds()));
     PointerState emptied;
-    emptied.created_unix_seconds = old->value.created_unix_seconds;
+    emptied.created_unix_seconds = old.value;
     return ReplaceDocument(store_, PointerKey(name), EncodePointer(emptied),
-                           old->version);
+                           old.version);
   });
 }
 

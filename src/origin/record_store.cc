@@ -18,6 +18,12 @@ Result<Versioned<T>> Load(ObjectStore& store, const std::string& key,
 
 }  // namespace
 
+Error NoImage(const ImageName& name) {
+  return MakeError(Code::kNotFound,
+                   "there is no image " + name.ToString() +
+                       " in the origin: see `morsel images`, or convert it");
+}
+
 Result<RootState> LoadRootState(ObjectStore& store, const std::string& root) {
   ASSIGN_OR_RETURN(Versioned<RootState> state,
                    Load(store, RootStateKey(root), DecodeRootState));

@@ -18,6 +18,9 @@ struct Versioned {
   std::string version;
 };
 
+// What the user is told of a name that shows nothing.
+Error NoImage(const ImageName& name);
+
 // kNotFound; kCorrupt, naming the object and the member at fault.
 Result<RootState> LoadRootState(ObjectStore& store, const std::string& root);
 // Also kCorrupt if the record is another manifest's.

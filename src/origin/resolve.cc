@@ -11,12 +11,6 @@ namespace {
 constexpr uint64_t kMaxManifestBytes = 64 * kMiB;
 constexpr size_t kListPage = 1000;
 
-Error NoImage(const ImageName& name) {
-  return MakeError(Code::kNotFound,
-                   "there is no image " + name.ToString() +
-                       " in the origin: see `morsel images`, or convert it");
-}
-
 // One object names the other, so its absence is a loss and no ordinary miss.
 Error Lost(const std::string& key, const std::string& named_by) {
   return MakeError(Code::kCorrupt,
