@@ -13,17 +13,24 @@ namespace {
 
 constexpr uint64_t kMaxDocumentBytes = 1 * kMiB;
 constexpr int64_t kFormat = 1;
-constexpr int kMaxAttempts = 100;
+constexpr int kMaxAttempts = 40;
+constexpr auto kMinPause = std::chrono::microseconds(1000);
+constexpr auto kMaxPause = std::chrono::microseconds(5'000'000);
 
 // Two who lose to each other again and again part by chance; who lost once
-// tries again at once.
-void Pause(int attempt) {
+// tries again at once. An announcement overtaken by another's is a race lost,
+// so those who keep pace with each other would lose for ever: the pauses are
+// measured by how long an attempt takes, whatever the store's speed
+// (binary exponential backoff, as Ethernet's).
+void Pause(int attempt, std::chrono::microseconds attempt_time) {
   if (attempt == 0) return;
   uint32_t random;
   SystemRandom().Fill(std::as_writable_bytes(std::span(&random, 1)));
-  const uint32_t limit_us = 1000U << std::min(attempt, 5);
+  const auto limit =
+      std::min(std::max(kMinPause, attempt_time) * (1 << std::min(attempt, 5)),
+               kMaxPause);
   const Deadline until =
-      SystemClock().Now() + std::chrono::microseconds(random % limit_us);
+      SystemClock().Now() + limit * (random >> 8) / (1 << 24);
   Mutex mutex;
   CondVar nothing;
   const MutexLock lock(mutex);
@@ -85,9 +92,11 @@ Status CheckMembers(const Json& json,
 Status RetryWhileChanged(const std::string& what,
                          const std::function<Status()>& attempt) {
   for (int i = 0; i < kMaxAttempts; ++i) {
+    const Deadline begin = SystemClock().Now();
     Status done = attempt();
     if (done.ok() || done.error().code != Code::kExists) return done;
-    Pause(i);
+    Pause(i, std::chrono::duration_cast<std::chrono::microseconds>(
+                 SystemClock().Now() - begin));
   }
   return MakeError(Code::kUnavailable,
                    what + ": others kept changing it; try again");

@@ -38,8 +38,9 @@ Status CheckMembers(const Json& json,
 Status PutDocument(ObjectStore& store, const std::string& key, Json json);
 
 // Calls `attempt` until it returns anything but kExists, that is, until its
-// compare-and-swap is not lost. kUnavailable after 100 times, with growing
-// random pauses of up to 32 ms after the second.
+// compare-and-swap is not lost. kUnavailable after 40 times. Between them, from
+// the second on, random pauses that grow to 32 times an attempt's own time, 5 s
+// at most: about a hundred writers of one object all get their turn.
 Status RetryWhileChanged(const std::string& what,
                          const std::function<Status()>& attempt);
 

@@ -12,6 +12,8 @@
 #include "origin/test_image.h"
 #include "store/conformance.h"
 #include "store/fault_store.h"
+#include "store/memory_store.h"
+#include "store/throttle_store.h"
 
 namespace morsel {
 namespace {
@@ -435,6 +437,24 @@ TEST_P(OriginRaces, ConvertersOfOneNameAllSucceedAndOneIsSeen) {
   EXPECT_TRUE(ids.contains(image->record.id));
   EXPECT_TRUE(
       LoadPointer(*store_, Name("a"))->value.placements.at("").next.empty());
+}
+
+// Publishing takes two writes, so who keeps pace with others undoes their first
+// and is undone: on a slow store too, pauses must set them apart.
+TEST(OriginOnASlowStore, ConvertersOfOneNameAllSucceed) {
+  TestFolder folder;
+  const auto keys = MakeTestKeys(folder, "key");
+  MemoryStore memory;
+  ThrottleStore slow(memory, SystemClock(),
+                     {.delay = std::chrono::milliseconds(30)});
+  ASSERT_TRUE(Origin(memory, SystemClock()).OpenActiveRoot(*keys).ok());
+  std::vector<std::jthread> threads;
+  for (uint8_t i = 0; i < 6; ++i)
+    threads.emplace_back([&, i] {
+      Origin origin(slow, SystemClock());
+      const Result<std::string> id = PublishTestImage(origin, *keys, "a", 1, i);
+      EXPECT_TRUE(id.ok()) << id.error().message;
+    });
 }
 
 TEST_P(OriginRaces, NoWrappingIsLost) {
