@@ -1,6 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# A read that is in work at three deaths of the child fails with EIO; when five
+# A read that is in work at three deaths of the child fails with EIO, also if
+# they come too soon after each start to say much, once that has gone on for half
+# of io_timeout, while other requests are answered; when five
 # children in a row have died with nothing finished the device ends, and nobody
 # hangs. An idle device outlives any number of deaths.
 . "$(dirname "$0")/lib.sh"
@@ -52,6 +54,20 @@ done
 kill_child 1
 wait_until is_replaced
 ! wait "$reader" || fail "the read was answered"
+
+# Kills as soon as each child serves, with a write that is done under each.
+start head -c 4096 "$device"
+reader=$!
+kills=0
+while kill -0 "$reader" 2>/dev/null; do
+  ((++kills < 2000)) || fail "a request that no child survives goes on for ever"
+  dd if=/dev/zero of="$device" bs=4096 seek=1M count=1 oflag=direct conv=notrunc \
+    status=none || fail "the write was not taken"
+  kill_child
+  wait_until is_replaced
+done
+! wait "$reader" || fail "the read was answered"
+((kills > 3)) || fail "held against the read after $kills quick kills"
 
 # Who asks again and again, with nothing in between that could be finished.
 read_again() {

@@ -302,11 +302,7 @@ void FuseServer::Process(size_t thread) {
     Interrupt(header.unique, interrupt.unique);
     return;
   }
-  mark.begun_ns.store(
-      std::chrono::nanoseconds(clock_.Now().time_since_epoch()).count(),
-      std::memory_order_relaxed);
-  mark.opcode.store(header.opcode, std::memory_order_relaxed);
-  mark.begun.store(header.unique, std::memory_order_release);
+  slots_.Begin(thread, header.unique, header.opcode, clock_.Now());
   current = {slot, &mark, header.unique};
   fuse_buf buffer{};
   buffer.mem = slot.data();

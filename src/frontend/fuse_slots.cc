@@ -121,6 +121,19 @@ Status FuseSlots::Populate(size_t offset, size_t length) {
   return Ok();
 }
 
+void FuseSlots::Begin(size_t thread, uint64_t unique, uint32_t opcode,
+                      std::chrono::steady_clock::time_point now) {
+  FuseMark& m = mark(thread);
+  const int64_t now_ns = Nanoseconds(now);
+  if (m.begun.load(std::memory_order_relaxed) != unique)
+    m.first_begun_ns.store(now_ns, std::memory_order_relaxed);
+  m.begun_ns.store(now_ns, std::memory_order_relaxed);
+  m.opcode.store(opcode, std::memory_order_relaxed);
+  m.begun.store(unique, std::memory_order_release);
+  m.begins.store(m.begins.load(std::memory_order_relaxed) + 1,
+                 std::memory_order_release);
+}
+
 void FuseSlots::RecordInit(ByteSpan request) {
   CHECK(request.size() <= kMaxInit);
   std::ranges::copy(request, header().init.begin());
@@ -201,10 +214,16 @@ uint64_t FuseSlots::CountFinished() const {
 
 void FuseSlots::Blame(FuseMark& mark, const Death& death) {
   const uint64_t unique = mark.begun.load();
-  if (unique == mark.answered.load()) return;
-  const std::chrono::nanoseconds age(Nanoseconds(death.now) -
-                                     mark.begun_ns.load());
-  if (death.killed && age < death.unsuspicious()) return;
+  // A child that died before it came to the request did not die of it.
+  const uint64_t begins = mark.begins.load();
+  const bool was_begun = mark.counted.exchange(begins) != begins;
+  if (unique == mark.answered.load() || !was_begun) return;
+  const int64_t now = Nanoseconds(death.now);
+  const std::chrono::nanoseconds age(now - mark.begun_ns.load());
+  const std::chrono::nanoseconds whole_age(now - mark.first_begun_ns.load());
+  if (death.killed && age < death.unsuspicious() &&
+      whole_age < death.suspicious())
+    return;
   if (mark.blamed.load() != unique) {
     mark.deaths.store(0);
     mark.blamed.store(unique);

@@ -4,7 +4,7 @@
 // memory file that the guard makes; each child maps it in turn.
 //
 //       0  header: the recorded INIT, and counters of the guard
-//    4096  one mark of 64 bytes for each thread, then up to a whole page
+//    4096  one mark of 128 bytes for each thread, then up to a whole page
 //       …  one slot of kFuseSlotSize for each thread
 //
 // A thread reads into its own slot, which is resident and locked before: a kill
@@ -44,13 +44,16 @@ struct alignas(64) FuseMark {
   std::atomic<uint32_t> opcode;    // and what it asks
   std::atomic<uint32_t> deaths;    // that `blamed` was in work at
   std::atomic<uint64_t> blamed;    // unique id
-  std::atomic<int64_t> begun_ns;   // of the steady clock
+  std::atomic<int64_t> begun_ns;   // of the steady clock: by the last child
   std::atomic<int64_t> result;     // of `executed`: bytes, or -errno
   std::atomic<uint64_t> executed;  // the last that has changed the device
   std::atomic<uint64_t> answered;  // the last that is done with
   std::atomic<uint64_t> finished;  // how many were
+  std::atomic<int64_t> first_begun_ns;  // by the first child that did
+  std::atomic<uint64_t> begins;         // by all children, of all requests
+  std::atomic<uint64_t> counted;        // of `begins`, at the last death
 };
-static_assert(sizeof(FuseMark) == 64);
+static_assert(sizeof(FuseMark) == 128);
 
 // A request that a dead child has left unanswered.
 struct HeldRequest {
@@ -97,6 +100,10 @@ class FuseSlots {
   // kIo, kExhausted: no memory; the thread may not read.
   Status MakeResident(size_t thread);
 
+  // The thread begins the request in its slot, for the first time or again.
+  void Begin(size_t thread, uint64_t unique, uint32_t opcode,
+             std::chrono::steady_clock::time_point now);
+
   // The kernel sends its first request (INIT) once; successors are fed this
   // record. Recorded before it is answered.
   void RecordInit(ByteSpan request);
@@ -131,6 +138,11 @@ class FuseSlots {
     // part of the patience, not a time in which a calm machine would have done
     // the work, as a busy one takes a hundred times as long.
     std::chrono::nanoseconds unsuspicious() const { return patience / 20; }
+    // But a request that children have begun again and again for so long is
+    // held to account however soon they are killed: what makes the kernel kill
+    // them (a lack of memory, say) looks the same. Before the patience is over,
+    // so that the request fails and not the device.
+    std::chrono::nanoseconds suspicious() const { return patience / 2; }
   };
   // The guard counts the death of a child, before the next starts. False: the
   // device must end, or its users would wait for ever.

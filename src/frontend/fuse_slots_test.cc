@@ -19,6 +19,7 @@ constexpr size_t kThreads = 4;
 
 constexpr seconds kPatience(60);
 constexpr seconds kUnsuspicious(3);  // of that patience
+constexpr seconds kSuspicious(30);
 
 class FuseSlotsTest : public testing::Test {
  protected:
@@ -33,8 +34,7 @@ class FuseSlotsTest : public testing::Test {
     std::memcpy(slots_.slot(thread).data(), &header, sizeof(header));
   }
   void Begin(size_t thread, uint64_t unique) {
-    slots_.mark(thread).begun.store(unique);
-    slots_.mark(thread).begun_ns.store(Now().time_since_epoch().count());
+    slots_.Begin(thread, unique, FUSE_READ, Now());
   }
   void Execute(size_t thread, uint64_t unique, int64_t result) {
     slots_.mark(thread).result.store(result);
@@ -155,12 +155,64 @@ TEST_F(FuseSlotsTest, ARequestThatWasInWorkAtThreeDeathsFails) {
 
 TEST_F(FuseSlotsTest, AQuickKillIsNotTheRequestsFault) {
   Receive(0, 10, FUSE_WRITE);
-  Begin(0, 10);
-  for (int i = 0; i < 20; ++i) Die(true);
+  for (int i = 0; i < 20; ++i) {
+    Begin(0, 10);
+    Die(true);
+  }
   EXPECT_THAT(Actions(), testing::ElementsAre(Action::kChange));
-  now_ += kUnsuspicious;
-  for (int i = 0; i < 3; ++i) Die(true);
+  for (int i = 0; i < 3; ++i) {
+    Begin(0, 10);
+    now_ += kUnsuspicious;
+    Die(true);
+  }
   EXPECT_THAT(Actions(), testing::ElementsAre(Action::kFail));
+}
+
+TEST_F(FuseSlotsTest, QuickKillsAreARequestsFaultOnceTheyHaveGoneOnForLong) {
+  Receive(0, 10, FUSE_WRITE);
+  const milliseconds begun = now_;
+  uint64_t other = 100;
+  const auto live = [&] {
+    Begin(0, 10);
+    Begin(1, ++other);
+    Finish(1, other);  // the device itself is well
+    now_ += seconds(1);
+    EXPECT_TRUE(Die(true));
+  };
+  while (now_ + seconds(1) < begun + kSuspicious) live();
+  EXPECT_THAT(Actions(), testing::ElementsAre(Action::kChange));
+  for (int i = 0; i < 3; ++i) live();
+  EXPECT_THAT(Actions(), testing::ElementsAre(Action::kFail));
+}
+
+TEST_F(FuseSlotsTest, ARequestThatNothingElseIsDoneBesideFailsBeforeTheDevice) {
+  Receive(0, 10, FUSE_READ);
+  while (Actions().front() != Action::kFail) {
+    slots_.SetServing(Now());
+    Begin(0, 10);
+    now_ += seconds(1);
+    ASSERT_TRUE(Die(true));
+  }
+}
+
+TEST_F(FuseSlotsTest, KillsWithoutEndAreNoFaultOfRequestsThatGetDone) {
+  uint64_t unique = 10;
+  for (int i = 0; i < 400; ++i) {
+    if (i % 5 == 0) Finish(0, unique++);
+    Receive(0, unique, FUSE_WRITE);
+    Begin(0, unique);
+    now_ += seconds(1);
+    ASSERT_TRUE(Die(true));
+    ASSERT_THAT(Actions(), testing::ElementsAre(Action::kChange));
+  }
+}
+
+TEST_F(FuseSlotsTest, ADeathBeforeARequestIsBegunAgainIsNotItsFault) {
+  Receive(0, 10, FUSE_WRITE);
+  Begin(0, 10);
+  now_ += kSuspicious;
+  for (int i = 0; i < 20; ++i) Die(true, true);
+  EXPECT_THAT(Actions(), testing::ElementsAre(Action::kChange));
 }
 
 TEST_F(FuseSlotsTest, FiveDeathsWithNothingFinishedEndTheDevice) {

@@ -20,7 +20,7 @@ namespace morsel {
 struct GuardState {
   // Another version is refused: the twin then goes on with the old program. It
   // changes with the layout of frontend/fuse_slots.h too.
-  static constexpr int64_t kVersion = 1;
+  static constexpr int64_t kVersion = 2;
 
   // A process, and the guard's end of the socket to it. -1: there is none.
   struct Link {

@@ -313,15 +313,45 @@ TEST_F(TakeoverTest, ARequestThatKillsThreeServersFails) {
   header.opcode = FUSE_WRITE;
   header.unique = 1000;
   std::memcpy(slots->slot(1).data(), &header, sizeof(header));
-  slots->mark(1).begun.store(header.unique);
-  for (int i = 0; i < 3; ++i)
+  for (int i = 0; i < 3; ++i) {
+    slots->Begin(1, header.unique, header.opcode, SystemClock().Now());
     slots->CountDeath({.killed = false, .now = SystemClock().Now()});
+  }
   const uint64_t before = counts_->changes.load();
   Start();
   do {
     ASSERT_TRUE(Receive(kHangGuardMs));
   } while (last_error_ != -EIO);
   EXPECT_EQ(counts_->changes.load(), before);
+}
+
+TEST_F(TakeoverTest, WhenARequestWasFirstBegunIsKnownToEverySuccessor) {
+  counts_->slow = true;
+  Start();
+  SendRequest({.opcode = FUSE_WRITE, .offset = 0, .bytes = Bytes(kBlock)});
+  AwaitCall();
+  auto slots =
+      FuseSlots::Map(slots_file_.get(), kThreads, FuseSlots::Part::kWhole);
+  ASSERT_TRUE(slots.ok());
+  const uint64_t unique = open_.begin()->first;
+  size_t thread = 0;
+  while (slots->mark(thread).begun.load() != unique) ++thread;
+  const FuseMark& mark = slots->mark(thread);
+  const int64_t first = mark.first_begun_ns.load();
+  EXPECT_EQ(mark.begun_ns.load(), first);
+  for (int i = 0; i < 4; ++i) {
+    Kill();
+    counts_->calls = 0;
+    Start();
+    AwaitCall();
+    EXPECT_EQ(mark.first_begun_ns.load(), first);
+    EXPECT_GT(mark.begun_ns.load(), first);
+  }
+  Kill();
+  counts_->slow = false;
+  Start();
+  while (!open_.empty()) ASSERT_TRUE(Receive(kHangGuardMs));
+  EXPECT_EQ(counts_->changes.load(), 1U);
 }
 
 TEST_F(TakeoverTest, AnInterruptEndsAReadThatWaits) {
