@@ -22,8 +22,10 @@
 #include <atomic>
 #include <cerrno>
 #include <cstring>
+#include <optional>
 #include <utility>
 
+#include "base/log.h"
 #include "base/mutex.h"
 #include "block/device_range.h"
 #include "block/overlay_map.h"
@@ -34,7 +36,7 @@ namespace morsel {
 namespace {
 
 constexpr uint64_t kPagesPerGroup = OverlayMap::kPagesPerGroup;
-constexpr size_t kStripes = 64;
+constexpr size_t kStripes = OverlayMap::kHoleNotes;
 // Reads without a lock, before one is taken.
 constexpr int kFreeTries = 3;
 // How much one step of a write encrypts: it lies on the stack, and in one
@@ -55,6 +57,9 @@ class OverlayDevice final : public BlockDevice {
         map_(std::move(map)),
         data_pages_(map_->CountData()) {}
 
+  // Gives the room back that a discard which was cut short has left.
+  void PunchLeftHoles();
+
   uint64_t size() const override { return image_.size(); }
   Status Read(uint64_t offset, MutableByteSpan out) override;
   Status Write(uint64_t offset, ByteSpan bytes) override;
@@ -69,9 +74,10 @@ class OverlayDevice final : public BlockDevice {
     Mutex mutex;
     std::atomic<uint64_t> punches{0};
   };
-  Stripe& StripeOf(uint64_t page) {
-    return stripes_[page / kPagesPerGroup % kStripes];
+  static size_t StripeNumber(uint64_t page) {
+    return page / kPagesPerGroup % kStripes;
   }
+  Stripe& StripeOf(uint64_t page) { return stripes_[StripeNumber(page)]; }
 
   // `out` lies within pages of one group that were seen as data.
   Status ReadData(uint64_t offset, MutableByteSpan out);
@@ -88,6 +94,7 @@ class OverlayDevice final : public BlockDevice {
   Status UpdatePage(uint64_t number, Page& page);
   Status ZeroPart(uint64_t offset, uint64_t length);
   Status ZeroPages(uint64_t first, uint64_t count);
+  Status PunchHole(uint64_t first, uint64_t count);
   uint64_t CountData(uint64_t first, uint64_t count) const;
   Status Reserve(uint64_t pages);
 
@@ -309,18 +316,45 @@ Status OverlayDevice::ZeroPages(uint64_t first, uint64_t count) {
   Stripe& stripe = StripeOf(first);
   const MutexLock lock(stripe.mutex);
   const uint64_t freed = CountData(first, count);
+  if (freed == 0) {
+    map_->Set(first, count, PageState::kZero);
+    return Ok();
+  }
+  map_->NoteHole(StripeNumber(first), first / kPagesPerGroup);
   map_->Set(first, count, PageState::kZero);
-  if (freed == 0) return Ok();
   stripe.punches.fetch_add(1, std::memory_order_acq_rel);
   data_pages_.fetch_sub(freed);
+  RETURN_IF_ERROR(PunchHole(first, count));
+  map_->ForgetHole(StripeNumber(first));
+  return Ok();
+}
+
+// A file system without holes keeps the room; what is read is right.
+Status OverlayDevice::PunchHole(uint64_t first, uint64_t count) {
   const int mode = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
-  // A file system without holes keeps the room; what is read is right.
   if (::fallocate(options_.data.get(), mode,
                   static_cast<off_t>(first * kPageSize),
                   static_cast<off_t>(count * kPageSize)) != 0 &&
       errno != EOPNOTSUPP)
     return ErrnoError(errno, "punch a hole in the overlay");
   return Ok();
+}
+
+void OverlayDevice::PunchLeftHoles() {
+  for (size_t i = 0; i < kStripes; ++i) {
+    const std::optional<uint64_t> group = map_->NotedHole(i);
+    if (!group) continue;
+    Status punched = Ok();
+    const uint64_t first = *group * kPagesPerGroup;
+    const uint64_t end = std::min(first + kPagesPerGroup, PageOf(size()));
+    for (uint64_t page = first; page < end && punched.ok(); ++page)
+      if (map_->Get(page) == PageState::kZero) punched = PunchHole(page, 1);
+    if (punched.ok())
+      map_->ForgetHole(i);
+    else
+      LogWarn("a discarded part of the overlay keeps its room",
+              {{"cause", punched.error().message}});
+  }
 }
 
 Status OverlayDevice::Flush() {
@@ -348,8 +382,10 @@ Result<std::unique_ptr<BlockDevice>> OpenOverlayDevice(BlockDevice& image,
                                      .boot_id = options.boot_id}));
   if (::ftruncate(options.data.get(), static_cast<off_t>(image.size())) != 0)
     return ErrnoError(errno, "set the size of the overlay's data");
-  return std::unique_ptr<BlockDevice>(std::make_unique<OverlayDevice>(
-      image, std::move(options), std::move(map)));
+  auto device = std::make_unique<OverlayDevice>(image, std::move(options),
+                                                std::move(map));
+  device->PunchLeftHoles();
+  return std::unique_ptr<BlockDevice>(std::move(device));
 }
 
 }  // namespace morsel

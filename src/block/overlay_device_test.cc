@@ -51,6 +51,16 @@ struct Files {
     EXPECT_TRUE(device.ok()) << device.error().message;
     return std::move(*device);
   }
+  // As another process that was killed has it.
+  std::unique_ptr<OverlayMap> OpenMap() const {
+    auto opened = OverlayMap::Open(Duplicate(map.get()).value(),
+                                   {.virtual_size = kSize,
+                                    .manifest_id = manifest,
+                                    .durable = durable,
+                                    .boot_id = durable ? boot : ""});
+    EXPECT_TRUE(opened.ok());
+    return std::move(*opened);
+  }
   uint64_t AllocatedBytes() const {
     struct stat attributes {};
     EXPECT_EQ(::fstat(data.get(), &attributes), 0);
@@ -142,6 +152,40 @@ TEST(OverlayDevice, DiscardGivesSpaceBackAndHidesTheImage) {
   ASSERT_TRUE(device->Read(0, bytes).ok());
   EXPECT_TRUE(IsZero(ByteSpan(bytes).first(2 * kMiB)));
   EXPECT_EQ(bytes.back(), std::byte{9});
+}
+
+// A kill before each step of a discard and after the last.
+TEST(OverlayDevice, ADiscardThatWasCutShortGivesItsSpaceBack) {
+  const Bytes image(kSize, std::byte{9});
+  const uint64_t kPages = OverlayMap::kPagesPerGroup;
+  for (const bool durable : {false, true}) {
+    Files files;
+    files.durable = durable;
+    const auto killed = files.Open(image);
+    ASSERT_TRUE(killed->Write(0, Bytes(kMiB, std::byte{1})).ok());
+    {
+      const auto map = files.OpenMap();
+      map->NoteHole(3, 3);
+      map->NoteHole(2, 2);
+      map->Set(2 * kPages + 1, kPages - 2, PageState::kZero);
+      map->NoteHole(5, uint64_t{1} << 40);  // there is none
+    }
+    const auto device = files.Open(image);
+    EXPECT_EQ(files.AllocatedBytes(), kMiB - (kPages - 2) * kPageSize);
+    Bytes model = image;
+    std::fill_n(model.begin(), kMiB, std::byte{1});
+    std::fill_n(model.begin() + (2 * kPages + 1) * kPageSize,
+                (kPages - 2) * kPageSize, std::byte{0});
+    EXPECT_EQ(ReadAll(*device), model);
+    // Done: what is written there later is not touched.
+    ASSERT_TRUE(device->Write(0, Bytes(kMiB, std::byte{2})).ok());
+    files.Open(image);
+    EXPECT_EQ(files.AllocatedBytes(), kMiB);
+    ASSERT_TRUE(device->Discard(0, kMiB).ok());
+    const auto map = files.OpenMap();
+    for (size_t i = 0; i < OverlayMap::kHoleNotes; ++i)
+      EXPECT_FALSE(map->NotedHole(i).has_value()) << i;
+  }
 }
 
 TEST(OverlayDevice, IsFullAtItsLimitAndUsableAgainAfterADiscard) {

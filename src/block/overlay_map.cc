@@ -26,8 +26,10 @@ constexpr size_t kManifestAt = 24;
 constexpr size_t kManifestLength = 64;
 constexpr size_t kBootAt = 88;
 constexpr size_t kBootLength = 40;  // a UUID and zeros
+constexpr size_t kHolesAt = 128;
 static_assert(kManifestAt + kManifestLength == kBootAt &&
-              kBootAt + kBootLength <= kHeaderSize);
+              kBootAt + kBootLength <= kHolesAt &&
+              kHolesAt + OverlayMap::kHoleNotes * 8 <= kHeaderSize);
 
 constexpr uint64_t kBitsPerPage = 2;
 constexpr uint64_t kPageMask = (1 << kBitsPerPage) - 1;
@@ -61,7 +63,7 @@ OverlayMap::OverlayMap(Fd file, const OverlayMapOptions& options)
 }
 
 OverlayMap::~OverlayMap() {
-  if (memory_ != nullptr) ::munmap(memory_, map_bytes_);
+  if (memory_ != nullptr) ::munmap(memory_, kHeaderSize + map_bytes_);
 }
 
 Result<std::unique_ptr<OverlayMap>> OverlayMap::Open(
@@ -138,15 +140,17 @@ Status OverlayMap::CheckHeader(ByteSpan header) const {
 }
 
 Status OverlayMap::MapWorking() {
-  memory_ = ::mmap(nullptr, map_bytes_, PROT_READ | PROT_WRITE, MAP_SHARED,
-                   file_.get(), kHeaderSize);
+  memory_ = ::mmap(nullptr, kHeaderSize + map_bytes_, PROT_READ | PROT_WRITE,
+                   MAP_SHARED, file_.get(), 0);
   if (memory_ == MAP_FAILED) {
     const int reason = errno;
     memory_ = nullptr;
     return ErrnoError(reason, "map the overlay's map");
   }
   static_assert(sizeof(Word) == 8 && Word::is_always_lock_free);
-  words_ = static_cast<Word*>(memory_);
+  auto* const begin = static_cast<std::byte*>(memory_);
+  holes_ = reinterpret_cast<Word*>(begin + kHolesAt);
+  words_ = reinterpret_cast<Word*>(begin + kHeaderSize);
   return Ok();
 }
 
@@ -224,6 +228,26 @@ uint64_t OverlayMap::CountData() const {
     count += static_cast<uint64_t>(
         std::popcount(words_[i].load(std::memory_order_relaxed) & kLowBits));
   return count;
+}
+
+void OverlayMap::NoteHole(size_t user, uint64_t group) {
+  CHECK(user < kHoleNotes);
+  holes_[user].store(group + 1, std::memory_order_release);
+}
+
+void OverlayMap::ForgetHole(size_t user) {
+  CHECK(user < kHoleNotes);
+  holes_[user].store(0, std::memory_order_release);
+}
+
+std::optional<uint64_t> OverlayMap::NotedHole(size_t user) const {
+  CHECK(user < kHoleNotes);
+  const uint64_t noted = holes_[user].load(std::memory_order_acquire);
+  const uint64_t pages = options_.virtual_size / kPageSize;
+  if (noted == 0 ||
+      (noted - 1) >= RoundUp(pages, kPagesPerGroup) / kPagesPerGroup)
+    return std::nullopt;
+  return noted - 1;
 }
 
 OverlayMap::Changes OverlayMap::Snapshot() {

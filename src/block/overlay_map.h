@@ -6,6 +6,7 @@
 //     0   8  magic "MORSELOV"        16   8  size of the device, bytes
 //     8   4  version, 1              24  64  id of the manifest below it
 //    12   4  flags; bit 0: durable   88  40  boot id, zero-padded
+//   128 512  holes to be punched: a group and one, or 0, for each of 64 users
 //  4096   the working map, whole pages: two bits a page, lowest page first
 //     …   the durable map, as large (only if durable)
 //
@@ -15,12 +16,14 @@
 // last used under another boot begins again from there.
 //
 // Thread safety: Get and RunLength are thread-safe; Set wants a lock of the
-// caller's for the group; Snapshot and Publish want another.
+// caller's for the group, NoteHole and ForgetHole one for the user; Snapshot
+// and Publish want another.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -65,6 +68,16 @@ class OverlayMap {
   void Set(uint64_t first, uint64_t count, PageState state);
   uint64_t CountData() const;
 
+  // A discard changes the map and then punches a hole in the data file. Who is
+  // killed in between has noted before in which group, so the room does not
+  // stay taken: whoever opens the map punches what is zero there once more. A
+  // note means no more than that, so one too many does no harm.
+  static constexpr size_t kHoleNotes = 64;
+  void NoteHole(size_t user, uint64_t group);
+  void ForgetHole(size_t user);
+  // The group that is noted by `user`, if it exists.
+  std::optional<uint64_t> NotedHole(size_t user) const;
+
   // The parts of the working map that changed since the last call: {offset in
   // the map, bytes}. Empty unless durable.
   using Changes = std::vector<std::pair<uint64_t, Bytes>>;
@@ -87,7 +100,9 @@ class OverlayMap {
   const Fd file_;
   const OverlayMapOptions options_;
   const uint64_t map_bytes_;  // of one map, whole pages
+  // Header and working map.
   void* memory_ = nullptr;
+  Word* holes_ = nullptr;
   Word* words_ = nullptr;
   // One bit for each 4 KiB of the map.
   std::vector<Word> changed_;
