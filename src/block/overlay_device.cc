@@ -97,6 +97,8 @@ class OverlayDevice final : public BlockDevice {
   Status PunchHole(uint64_t first, uint64_t count);
   uint64_t CountData(uint64_t first, uint64_t count) const;
   Status Reserve(uint64_t pages);
+  Status AskWitness() REQUIRES(flush_mutex_);
+  Status SyncAll() REQUIRES(flush_mutex_);
 
   BlockDevice& image_;
   const OverlayOptions options_;
@@ -104,9 +106,7 @@ class OverlayDevice final : public BlockDevice {
   std::atomic<uint64_t> data_pages_;
   std::array<Stripe, kStripes> stripes_;
   Mutex flush_mutex_;
-  // After a failed sync the kernel forgets what it could not write: no later
-  // flush may say that all is well.
-  Status flush_error_ GUARDED_BY(flush_mutex_);
+  std::atomic<uint32_t> own_flush_state_{kNoFlush};
 };
 
 Status OverlayDevice::Read(uint64_t offset, MutableByteSpan out) {
@@ -360,13 +360,35 @@ void OverlayDevice::PunchLeftHoles() {
 Status OverlayDevice::Flush() {
   if (!options_.durable) return Ok();
   const MutexLock lock(flush_mutex_);
-  if (!flush_error_.ok()) return flush_error_;
+  std::atomic<uint32_t>& state = options_.flush_state == nullptr
+                                     ? own_flush_state_
+                                     : *options_.flush_state;
+  if (state.load() == kFlushFailed)
+    return MakeError(Code::kIo,
+                     "an earlier flush of the overlay failed, and what it "
+                     "could not write is lost: detach the device, and check "
+                     "the file system when it is attached again");
+  // No flush of this process is: a predecessor was killed in one.
+  const bool is_in_doubt = state.exchange(kFlushUnderWay) == kFlushUnderWay;
+  Status flushed = is_in_doubt ? AskWitness() : Ok();
+  if (flushed.ok()) flushed = SyncAll();
+  state.store(flushed.ok() ? kNoFlush : kFlushFailed);
+  if (flushed.ok()) return Ok();
+  // Whatever was lacking: what is lost is not lost for want of room later.
+  return MakeError(Code::kIo, flushed.error().message);
+}
+
+Status OverlayDevice::AskWitness() {
+  if (options_.witness && ::fdatasync(options_.witness.get()) != 0)
+    return ErrnoError(errno, "an earlier fdatasync of the overlay's data");
+  return Ok();
+}
+
+Status OverlayDevice::SyncAll() {
   const OverlayMap::Changes changes = map_->Snapshot();
   if (::fdatasync(options_.data.get()) != 0)
-    flush_error_ = ErrnoError(errno, "fdatasync the overlay's data");
-  else
-    flush_error_ = map_->Publish(changes);
-  return flush_error_;
+    return ErrnoError(errno, "fdatasync the overlay's data");
+  return map_->Publish(changes);
 }
 
 }  // namespace

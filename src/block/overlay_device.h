@@ -14,9 +14,16 @@
 // discarded page undefined, as on any disk. Not durable (an ephemeral one):
 // Flush does nothing, as nothing could read it after a reboot.
 //
+// A failed flush is final: the kernel says once what it could not write, and
+// forgets it, so no later flush of the device may say that all is well, also
+// not one of a process that came after (OverlayOptions::flush_state). Who
+// attaches the overlay anew begins with what is there, as with any disk.
+//
 // Thread safety: as BlockDevice.
 #pragma once
 
+#include <atomic>
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -25,6 +32,13 @@
 #include "crypto/secret.h"
 
 namespace morsel {
+
+// What must be known of flushes after the death of the process that made them.
+enum OverlayFlush : uint32_t {
+  kNoFlush = 0,
+  kFlushUnderWay = 1,  // whoever finds it so does not know how it ended
+  kFlushFailed = 2,
+};
 
 struct OverlayOptions {
   // Both open for reading and writing, and empty or of the same overlay.
@@ -36,6 +50,13 @@ struct OverlayOptions {
   uint64_t max_bytes = 0;
   bool durable = false;
   std::string boot_id;  // as in OverlayMapOptions
+  // If durable. An OverlayFlush in memory that outlives the process, 0 at
+  // first; none: a failure is remembered as long as the device.
+  std::atomic<uint32_t>* flush_state = nullptr;
+  // If durable. The data file, opened once more (no duplicate): of a lost write
+  // the kernel tells each who has it open once, so this one hears still what
+  // `data` was told in a flush whose process was killed. None: not asked.
+  Fd witness;
 };
 
 // `image` must outlive it. kInvalid, kCorrupt, kExhausted: see

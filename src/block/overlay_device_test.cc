@@ -4,7 +4,9 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include <array>
 #include <atomic>
 #include <thread>
 
@@ -28,16 +30,23 @@ struct Files {
   std::string boot = "boot-1";
   std::string manifest = kManifest;
   uint64_t max_bytes = kGiB;
+  std::atomic<uint32_t> flush_state{kNoFlush};
+  Fd witness;
+  int used_data = -1;  // the device's own, of the last that was opened
   std::vector<std::unique_ptr<BlockDevice>> images;
 
-  OverlayOptions Options() const {
+  OverlayOptions Options() {
     OverlayOptions options{.data = Duplicate(data.get()).value(),
                            .map = Duplicate(map.get()).value(),
                            .key = SecretBuffer(kXtsKeySize),
                            .manifest_id = manifest,
                            .max_bytes = max_bytes,
                            .durable = durable,
-                           .boot_id = durable ? boot : ""};
+                           .boot_id = durable ? boot : "",
+                           .flush_state = &flush_state,
+                           .witness = {}};
+    if (witness) options.witness = Duplicate(witness.get()).value();
+    used_data = options.data.get();
     for (size_t i = 0; i < kXtsKeySize; ++i)
       options.key.mutable_bytes()[i] = static_cast<std::byte>(i);
     return options;
@@ -186,6 +195,49 @@ TEST(OverlayDevice, ADiscardThatWasCutShortGivesItsSpaceBack) {
     for (size_t i = 0; i < OverlayMap::kHoleNotes; ++i)
       EXPECT_FALSE(map->NotedHole(i).has_value()) << i;
   }
+}
+
+// A file that cannot be synced.
+Fd Unsyncable() {
+  std::array<int, 2> ends{};
+  EXPECT_EQ(::pipe2(ends.data(), O_CLOEXEC), 0);
+  const Fd other(ends[1]);
+  return Fd(ends[0]);
+}
+
+TEST(OverlayDevice, AfterAFailedFlushNoneSucceedsInAnyProcess) {
+  const Bytes image(kSize);
+  Files files;
+  auto device = files.Open(image);
+  ASSERT_TRUE(device->Write(0, AsBytes("kept")).ok());
+  ASSERT_TRUE(device->Flush().ok());
+  const Fd data = Duplicate(files.used_data).value();
+  ASSERT_EQ(::dup3(Unsyncable().get(), files.used_data, O_CLOEXEC),
+            files.used_data);
+  EXPECT_EQ(device->Flush().error().code, Code::kIo);
+  // The disk is well again, but what it lost is lost.
+  ASSERT_EQ(::dup3(data.get(), files.used_data, O_CLOEXEC), files.used_data);
+  EXPECT_EQ(device->Flush().error().code, Code::kIo);
+  device = files.Open(image);
+  EXPECT_EQ(device->Flush().error().code, Code::kIo);
+  // Another device, with the same overlay.
+  files.flush_state = kNoFlush;
+  EXPECT_TRUE(files.Open(image)->Flush().ok());
+}
+
+TEST(OverlayDevice, AFlushWhoseProcessWasKilledFailsIfTheWitnessSaysSo) {
+  const Bytes image(kSize);
+  Files files;
+  files.witness = Duplicate(files.data.get()).value();
+  files.flush_state = kFlushUnderWay;
+  EXPECT_TRUE(files.Open(image)->Flush().ok());
+  EXPECT_EQ(files.flush_state, kNoFlush);
+  files.witness = Unsyncable();
+  // Nothing is in doubt: it is not asked.
+  EXPECT_TRUE(files.Open(image)->Flush().ok());
+  files.flush_state = kFlushUnderWay;
+  EXPECT_EQ(files.Open(image)->Flush().error().code, Code::kIo);
+  EXPECT_EQ(files.flush_state, kFlushFailed);
 }
 
 TEST(OverlayDevice, IsFullAtItsLimitAndUsableAgainAfterADiscard) {

@@ -43,6 +43,8 @@ Result<OverlayFiles> OpenOverlay(const AgentSetup& setup) {
   if (!setup.overlay_dir.empty()) {
     ASSIGN_OR_RETURN(files.data, OpenFile(setup.overlay_dir + "/data",
                                           O_CREAT | O_RDWR, 0600));
+    ASSIGN_OR_RETURN(files.witness,
+                     OpenFile(setup.overlay_dir + "/data", O_RDONLY));
     ASSIGN_OR_RETURN(files.map, OpenFile(setup.overlay_dir + "/map",
                                          O_CREAT | O_RDWR, 0600));
     ASSIGN_OR_RETURN(files.key, Duplicate(kAgentOverlayKeyFd));
@@ -91,7 +93,8 @@ Result<AgentFiles> AgentFiles::Inherit(const GuardState& state) {
   if (!files.setup.read_only)
     files.overlay = OverlayFiles{.data = Fd(state.overlay_data),
                                  .map = Fd(state.overlay_map),
-                                 .key = Fd(state.overlay_key)};
+                                 .key = Fd(state.overlay_key),
+                                 .witness = Fd(state.overlay_witness)};
   files.stats = Fd(state.stats);
   files.slots = Fd(state.slots);
   return files;
@@ -104,6 +107,7 @@ void AgentFiles::AddTo(GuardState& state) const {
   state.overlay_data = overlay->data.get();
   state.overlay_map = overlay->map.get();
   state.overlay_key = overlay->key.get();
+  state.overlay_witness = overlay->witness.get();
 }
 
 Result<FuseSlots> AgentFiles::MapMarks() const {
@@ -130,6 +134,9 @@ Result<StartedChild> SpawnChild(const AgentFiles& files, int fuse_fd) {
   }
   if (!files.setup.overlay_dir.empty())
     options.fds.emplace_back(kAgentOverlayLockFd, kChildOverlayLockFd);
+  if (files.overlay && files.overlay->witness)
+    options.fds.emplace_back(files.overlay->witness.get(),
+                             kChildOverlayWitnessFd);
   ASSIGN_OR_RETURN_AS(Child process, Spawn(options), "start the agent's child");
   return StartedChild{std::move(process), std::move(sockets.first)};
 }

@@ -22,6 +22,7 @@ struct OverlayFiles {
   Fd data;
   Fd map;
   Fd key;
+  Fd witness;  // `data`, opened once more; of a named overlay
 };
 
 struct AgentFiles {

@@ -103,13 +103,15 @@ Result<OverlayOptions> ReadOverlay(const AgentSetup& setup) {
   ASSIGN_OR_RETURN(std::string boot_id, ReadBootId());
   ASSIGN_OR_RETURN(SecretBuffer key,
                    ReadSecret(kChildOverlayKeyFd, kXtsKeySize));
+  const bool is_named = !setup.overlay_dir.empty();
   return OverlayOptions{.data = Fd(kChildOverlayDataFd),
                         .map = Fd(kChildOverlayMapFd),
                         .key = std::move(key),
                         .manifest_id = setup.manifest_id,
                         .max_bytes = setup.overlay_max_bytes,
-                        .durable = !setup.overlay_dir.empty(),
-                        .boot_id = std::move(boot_id)};
+                        .durable = is_named,
+                        .boot_id = std::move(boot_id),
+                        .witness = Fd(is_named ? kChildOverlayWitnessFd : -1)};
 }
 
 Status GiveUpRights(const AgentSetup& setup) {
@@ -177,6 +179,7 @@ Status Child::Start() {
   stats_.emplace(std::move(stats));
   ASSIGN_OR_RETURN(FuseSlots slots, MapSlots(setup.thread_count));
   slots_.emplace(std::move(slots));
+  if (overlay) overlay->flush_state = &slots_->overlay_flush();
   ASSIGN_OR_RETURN(
       file_, FuseFile::Open(SystemClock(), {.fuse_fd = kChildFuseFd,
                                             .slots = &*slots_,

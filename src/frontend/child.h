@@ -10,6 +10,8 @@
 //   6  /dev/fuse, mounted        12  the overlay's key   /
 //   7  the memory of requests    13  the lock of a named overlay (only then)
 //   8  the statistics, one page  14  the device's life (block/agent_setup.h)
+//                                15  the data of a named overlay, opened once
+//                                    more (OverlayOptions::witness)
 //
 // The guard sends one byte with a descriptor, a socket that is connected to the
 // local cache: once when the child may begin, as its predecessor is gone and
@@ -36,6 +38,7 @@ inline constexpr int kChildOverlayMapFd = 11;
 inline constexpr int kChildOverlayKeyFd = 12;
 inline constexpr int kChildOverlayLockFd = 13;
 inline constexpr int kChildLifeFd = 14;
+inline constexpr int kChildOverlayWitnessFd = 15;
 
 // Serves until the device is unmounted: the exit code, 0; 1 if it could not
 // start (the guard was told why) or the guard was gone before it could begin.

@@ -47,6 +47,7 @@ fuse_in_header HeaderOf(ByteSpan slot) {
 // A new file is all zeros, and so is this.
 struct FuseSlots::Header {
   std::atomic<uint32_t> init_length;
+  std::atomic<uint32_t> overlay_flush;
   std::atomic<int64_t> serving_ns;  // since when; 0: not yet
   std::atomic<int64_t> guard;       // process id
   std::atomic<uint64_t> deaths;
@@ -197,6 +198,10 @@ bool FuseSlots::ClaimGuard(int64_t dead, int64_t pid) {
 void FuseSlots::AddDeath() { header().deaths.fetch_add(1); }
 
 uint64_t FuseSlots::Deaths() const { return header().deaths.load(); }
+
+std::atomic<uint32_t>& FuseSlots::overlay_flush() const {
+  return header().overlay_flush;
+}
 
 void FuseSlots::SetServing(std::chrono::steady_clock::time_point now) {
   header().serving_ns.store(Nanoseconds(now));

@@ -121,6 +121,9 @@ class FuseSlots {
   void AddDeath();
   uint64_t Deaths() const;
 
+  // For block/overlay_device.h: how flushes of the overlay have ended.
+  std::atomic<uint32_t>& overlay_flush() const;
+
   // A child says that it has taken everything over, at `now`.
   void SetServing(std::chrono::steady_clock::time_point now);
   void SetNotServing();

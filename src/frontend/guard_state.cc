@@ -18,13 +18,14 @@ struct NamedFd {
   const char* name;
   int GuardState::*fd;
 };
-constexpr std::array<NamedFd, 9> kFds = {
+constexpr std::array<NamedFd, 10> kFds = {
     {{"fuse", &GuardState::fuse},
      {"slots", &GuardState::slots},
      {"stats", &GuardState::stats},
      {"overlay_data", &GuardState::overlay_data},
      {"overlay_map", &GuardState::overlay_map},
      {"overlay_key", &GuardState::overlay_key},
+     {"overlay_witness", &GuardState::overlay_witness},
      {"arena", &GuardState::arena},
      {"control", &GuardState::control},
      {"reply", &GuardState::reply}}};

@@ -38,7 +38,8 @@ struct GuardState {
   int overlay_data = -1;  // these three: not if the device is read only
   int overlay_map = -1;
   int overlay_key = -1;
-  int arena = -1;  // of a private local cache
+  int overlay_witness = -1;  // of a named overlay
+  int arena = -1;            // of a private local cache
   int control = -1;
   int reply = -1;  // to whoever asked for this
   Link child;
