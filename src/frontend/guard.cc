@@ -12,20 +12,12 @@
 #include <optional>
 #include <utility>
 
-#include "base/clock.h"
-#include "base/json.h"
 #include "base/log.h"
-#include "base/process.h"
-#include "frontend/agent_files.h"
 #include "frontend/agent_note.h"
 #include "frontend/control.h"
-#include "frontend/fuse_mount.h"
-#include "frontend/fuse_slots.h"
-#include "frontend/guard_state.h"
-#include "frontend/local_cache_process.h"
+#include "frontend/guard_process.h"
 #include "frontend/report.h"
 #include "frontend/signals.h"
-#include "frontend/twin.h"
 #include "net/unix_socket.h"
 
 namespace morsel {
@@ -43,66 +35,7 @@ int MillisecondsUntil(Deadline deadline) {
   return static_cast<int>(std::clamp<int64_t>(left.count(), 0, 1 << 30));
 }
 
-class Guard {
- public:
-  // Everything up to a usable device.
-  Status Start();
-  // Takes the place of an older program, and replaces its child and cache.
-  Status Resume(int state);
-  // Says `line` to the starter. A twin that has taken over says nothing: the
-  // starter has seen the guard's death, or has heard it before.
-  bool SayReady(const Json& line);
-  // Supervises until the device ends: the exit code.
-  int Supervise();
-  // Ends the device: the same exit code.
-  int End(int code);
-  const AgentSetup& setup() const { return files_->setup; }
-
- private:
-  enum class ChildState { kNone, kStarting, kServing, kFailed };
-
-  Status AwaitFirstChild();
-  // Waits for one event, until `deadline`, and attends to it. The exit code
-  // once the device has ended.
-  std::optional<int> Step(Deadline deadline);
-  std::optional<int> AttendChildsEnd();
-  bool BuryChild();
-  void AttendChildsWord();
-  void AttendSignal();
-  void AttendCache();
-  void AttendTwin();
-  // Someone who asks for a newer program, or for the local cache.
-  void AttendControl();
-  GuardState State(const Fd& reply) const;
-  void FinishUpgrade();
-  // The twin goes on with the old program.
-  [[noreturn]] void FailUpgrade(const Error& error);
-
-  void StartChild();
-  // Gives the child a connection to the local cache.
-  Status GiveCache();
-  void TellTwin(TwinNews::Kind kind, const Child& process, const Fd& socket);
-  void KeepTwin();
-  void TakeOver(std::vector<TwinNews> news);
-  void WriteNote();
-
-  Fd ready_{kAgentReadyFd};  // closed once something was said
-  Fd signals_;
-  std::optional<AgentFiles> files_;
-  std::optional<FuseSlots> slots_;
-  std::optional<FuseMount> mount_;
-  std::optional<LocalCacheProcess> cache_;
-  ChildState child_state_ = ChildState::kNone;
-  Child child_;
-  Fd child_socket_;
-  Error start_error_;  // of one that kFailed, or of the cache
-  Twin twin_;
-  Fd control_;  // listens
-  Fd reply_;    // to who has asked for this program, until it serves
-  Deadline try_again_ = Deadline::max();  // what could not be started
-  bool is_attached_ = false;              // a first child has served
-  bool took_over_ = false;
-};
+}  // namespace
 
 Status Guard::Start() {
   ASSIGN_OR_RETURN(signals_, BlockSignals());
@@ -120,34 +53,6 @@ Status Guard::Start() {
   RETURN_IF_ERROR(AwaitFirstChild());
   is_attached_ = true;
   KeepTwin();
-  return Ok();
-}
-
-Status Guard::Resume(int number) {
-  static_cast<void>(
-      ready_.Release());  // said long ago; the number is another's
-  is_attached_ = true;
-  ASSIGN_OR_RETURN(signals_, BlockSignals());
-  ASSIGN_OR_RETURN(const GuardState state, GuardState::Inherit(number));
-  reply_ = Fd(state.reply);
-  control_ = Fd(state.control);
-  ASSIGN_OR_RETURN(AgentFiles files, AgentFiles::Inherit(state));
-  files_.emplace(std::move(files));
-  ASSIGN_OR_RETURN(FuseSlots slots, files_->MapMarks());
-  slots_.emplace(std::move(slots));
-  mount_.emplace(
-      FuseMount::Adopt(Fd(state.fuse), setup().device_dir + "/fuse"));
-  twin_ = Twin::Adopt({state.twin.pid, Fd(state.twin.pidfd)},
-                      Fd(state.twin.socket));
-  cache_.emplace(LocalCacheProcess::WithArena(setup(), Fd(state.arena)));
-  const Fd old_control(state.cache.socket);
-  const Child old_cache{state.cache.pid, Fd(state.cache.pidfd)};
-  if (!cache_->is_shared()) KillAndWait(old_cache);
-  AttendCache();
-  const Fd old_socket(state.child.socket);
-  KillAndWait({state.child.pid, Fd(state.child.pidfd)});
-  slots_->SetNotServing();
-  StartChild();
   return Ok();
 }
 
@@ -393,58 +298,6 @@ bool Guard::BuryChild() {
            std::chrono::duration_cast<std::chrono::nanoseconds>(patience)});
 }
 
-GuardState Guard::State(const Fd& reply) const {
-  GuardState state;
-  state.fuse = mount_->fd();
-  files_->AddTo(state);
-  state.arena = cache_->arena().get();
-  state.control = control_.get();
-  state.reply = reply.get();
-  state.child = GuardState::LinkOf(child_, child_socket_);
-  state.twin = GuardState::LinkOf(twin_.process(), twin_.socket());
-  state.cache = GuardState::LinkOf(cache_->process(), cache_->control());
-  return state;
-}
-
-void Guard::AttendControl() {
-  const std::optional<ControlRequest> request = TakeRequest(control_.get());
-  if (!request) return;
-  if (request->program.empty()) {
-    const Status lent = cache_->LendClient(request->client);
-    if (!lent.ok()) Reply(request->client, ErrorReport(lent.error()));
-    return;
-  }
-  const Status runs = cache_->is_shared() ? cache_->CheckRuns() : Ok();
-  if (!runs.ok()) return Reply(request->client, ErrorReport(runs.error()));
-  LogInfo("a newer program takes over", {{"program", request->program}});
-  // This returns only if it fails.
-  const Error error = State(request->client).Exec(request->program);
-  LogError("not upgraded", {{"cause", error.message}});
-  Reply(request->client, ErrorReport(error));
-}
-
-void Guard::FinishUpgrade() {
-  const Fd reply = std::move(reply_);
-  Json answer;
-  answer["guard"] = int64_t{::getpid()};
-  answer["child"] = int64_t{child_.pid};
-  answer["cache"] = int64_t{cache_->process().pid};
-  // The old program's twin served as the way back until now.
-  KeepTwin();
-  Reply(reply, answer);
-  LogInfo("upgraded", {{"image", setup().image}});
-}
-
-void Guard::FailUpgrade(const Error& error) {
-  LogError("the newer program cannot serve; the old one goes on",
-           {{"cause", error.message}});
-  Reply(reply_, ErrorReport(error));
-  KillAndWait(child_);
-  cache_->Stop(/*ends_lease=*/false);
-  // No destructor runs: the mount lives on.
-  ::_exit(1);
-}
-
 void Guard::WriteNote() {
   const AgentNote note{.guard = ::getpid(),
                        .twin = twin_.process().pid,
@@ -469,17 +322,6 @@ int Guard::End(int code) {
   if (cache_) cache_->Stop(/*ends_lease=*/code == 0);
   if (mount_) mount_->Abort();
   return code;
-}
-
-}  // namespace
-
-int ResumeGuard(int state) {
-  Guard guard;
-  const Status resumed = guard.Resume(state);
-  if (resumed.ok()) return guard.Supervise();
-  LogError("this program cannot take the guard's place; the twin goes on",
-           {{"cause", resumed.error().message}});
-  ::_exit(1);
 }
 
 int RunGuard() {
