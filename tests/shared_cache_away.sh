@@ -1,9 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # While the shared local cache is away a device whose child dies goes on without
-# one: what was written is read, writes and flushes go through, and a read of the
-# image ends with EIO after io_timeout, so that nothing that uses the device
-# hangs. When the local cache is there again, so is the image.
+# one: what was written is read, writes and flushes go through, what lies in the
+# arena is read, and a read of anything else of the image ends with EIO after
+# io_timeout, so that nothing that uses the device hangs. When the local cache is
+# there again, so is the image.
 . "$(dirname "$0")/lib.sh"
 requires root fuse jq
 
@@ -24,14 +25,29 @@ stop_local_cache KILL
 
 old=$(field "$note" .child.pid)
 kill -KILL "$old"
-is_replaced() { [[ $(jq .child.pid "$note") != "$old" && $(jq .child.pid "$note") != 0 ]]; }
-wait_until is_replaced
+is_replaced() {
+  [[ $(jq ".$1.pid" "$note") != "$old" && $(jq ".$1.pid" "$note") != 0 ]]
+}
+is_hit() {
+  dd if="$device" bs=1M count=1 iflag=direct status=none | sha256sum |
+    cmp - "$WORK/right" || fail "what is in the arena is not read"
+}
+wait_until is_replaced child
 is_put 2048
 put 2050
 is_put 2050
-! dd if="$device" of=/dev/null bs=1M count=1 iflag=direct status=none 2>"$WORK/said" ||
-  fail "the image was read without a local cache"
+is_hit
+! dd if="$device" of=/dev/null bs=1M count=128 iflag=direct status=none \
+  2>"$WORK/said" || fail "the image was read without a local cache"
 expect_text "$WORK/said" "Input/output error"
+
+# A guard that was not there when the local cache was knows of the arena, too.
+for role in guard child; do
+  old=$(field "$note" ".$role.pid")
+  kill -KILL "$old"
+  wait_until is_replaced "$role"
+  is_hit
+done
 
 start_local_cache
 is_there() { head -c 1M "$device" 2>/dev/null | sha256sum | cmp -s - "$WORK/right"; }
@@ -43,5 +59,5 @@ is_put 2050
 stop_local_cache KILL
 old=$(field "$note" .child.pid)
 kill -KILL "$old"
-wait_until is_replaced
+wait_until is_replaced child
 morsel detach "$device"

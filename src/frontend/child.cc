@@ -124,6 +124,14 @@ Status GiveUpRights(const AgentSetup& setup) {
   return Confine(options);
 }
 
+// What the guard gives while the local cache is away.
+std::optional<LocalCacheChannel> ArenaOf(ReceivedMessage& message) {
+  if (message.fds.size() != 2) return std::nullopt;
+  return LocalCacheChannel{.socket = {},
+                           .arena = std::move(message.fds[0]),
+                           .ring = std::move(message.fds[1])};
+}
+
 Deadline InOneMinute() { return SystemClock().Now() + std::chrono::minutes(1); }
 
 // The device's stack, from the local cache up to the FUSE file.
@@ -141,7 +149,8 @@ class Child {
  private:
   Status OpenDevices(const AgentSetup& setup, OpenManifest manifest,
                      std::optional<OverlayOptions> overlay);
-  // The first local cache that answers, or none.
+  // The first local cache that answers, or the arena of one that is away, or
+  // none.
   Result<std::optional<LocalCacheChannel>> AwaitCache();
   // Takes new local caches from the guard, and asks for one if none comes.
   void Attend(const std::stop_token& stop);
@@ -205,6 +214,11 @@ Result<std::optional<LocalCacheChannel>> Child::AwaitCache() {
       return std::optional<LocalCacheChannel>();
     }
     if (!message.ok()) return std::move(message).error().Wrap("the guard");
+    if (auto arena = ArenaOf(*message)) {
+      LogWarn("the device begins with the arena of a local cache that is away",
+              {});
+      return arena;
+    }
     if (message->fds.size() != 1) continue;
     Result<LocalCacheChannel> channel =
         LocalCacheSource::Handshake(std::move(message->fds[0]));
@@ -277,8 +291,11 @@ void Child::Attend(const std::stop_token& stop) {
                        : kAskForCacheAfter;
       continue;
     }
-    if (!message.ok() || message->fds.size() != 1) continue;
-    const Status taken = TakeCache(std::move(message->fds[0]));
+    if (!message.ok()) continue;
+    std::optional<LocalCacheChannel> arena = ArenaOf(*message);
+    if (!arena && message->fds.size() != 1) continue;
+    const Status taken = arena ? cache_->Replace(*std::move(arena))
+                               : TakeCache(std::move(message->fds[0]));
     if (taken.ok()) patience = kAskForCacheAfter;
     if (!taken.ok())
       LogError("no new local cache", {{"cause", taken.error().message}});

@@ -15,8 +15,10 @@
 //
 // The guard sends one byte with a descriptor, a socket that is connected to the
 // local cache: once when the child may begin, as its predecessor is gone and
-// the twin knows of it, and again whenever there is a new local cache. The
-// guard hears one message when the device is usable: {} or {"error": ...}.
+// the twin knows of it, and again whenever there is a new local cache. While
+// the local cache is away it sends two descriptors instead: its arena, and a
+// ring that nobody drains. The guard hears one message when the device is
+// usable: {} or {"error": ...}.
 //
 // It does not end with its guard: the twin takes the guard's place at the same
 // socket.

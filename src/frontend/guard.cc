@@ -98,8 +98,18 @@ void Guard::StartChild() {
 }
 
 Status Guard::GiveCache() {
-  if (cache_->process().pid < 0 || !child_socket_) return Ok();
-  return cache_->GiveClient(child_socket_);
+  if (!child_socket_) return Ok();
+  Status given = MakeError(Code::kUnavailable, "the local cache is away");
+  if (cache_->process().pid > 0) given = cache_->GiveClient(child_socket_);
+  if (!given.ok()) GiveArena();
+  return given;
+}
+
+// Of use to a child that has none yet.
+void Guard::GiveArena() {
+  if (!child_socket_) return;
+  if (const Status given = cache_->GiveArena(child_socket_); !given.ok())
+    LogWarn("the child has no arena", {{"cause", given.error().message}});
 }
 
 void Guard::TellTwin(TwinNews::Kind kind, const Child& process,
@@ -250,6 +260,8 @@ void Guard::AttendCache() {
     WriteNote();
   }
   if (again.ok()) return;
+  // The connection that the child begins with may be one that has died.
+  if (is_news) GiveArena();
   LogError("no local cache", {{"cause", again.error().message}});
   start_error_ = again.error();
 }

@@ -59,8 +59,10 @@ class Guard {
   [[noreturn]] void FailUpgrade(const Error& error);
 
   void StartChild();
-  // Gives the child a connection to the local cache.
+  // Gives the child a connection to the local cache; or, if that is away, its
+  // arena. Ok: a connection.
   Status GiveCache();
+  void GiveArena();
   void TellTwin(TwinNews::Kind kind, const Child& process, const Fd& socket);
   void KeepTwin();
   void TakeOver(std::vector<TwinNews> news);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "frontend/local_cache_process.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <unistd.h>
 
@@ -14,6 +15,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "frontend/agent_files.h"
+#include "localcache/ring.h"
 #include "localcache/server.h"
 #include "localcache/shared_client.h"
 #include "net/unix_socket.h"
@@ -116,6 +118,7 @@ Status LocalCacheProcess::Connect(bool is_starting) {
                       now + (is_starting ? kAdmissionTime : kAgainTime)));
   client_ = std::move(connection.socket);
   process_ = {connection.daemon, std::move(connection.pidfd)};
+  if (connection.arena) arena_ = std::move(connection.arena);
   return Ok();
 }
 
@@ -131,6 +134,23 @@ Status LocalCacheProcess::SendClient(const Fd& socket) {
   ASSIGN_OR_RETURN(const Fd client, NewClient());
   const std::array<int, 1> fds = {client.get()};
   const std::array<std::byte, 1> packet = {std::byte{1}};
+  return SendMessage(socket.get(), packet, fds,
+                     SystemClock().Now() + kSendTimeout);
+}
+
+Status LocalCacheProcess::GiveArena(const Fd& socket) const {
+  if (!arena_) return MakeError(Code::kUnavailable, "no arena is known");
+  // The guard may write to a private one; no child may.
+  Fd read_only;
+  if (!is_shared()) {
+    ASSIGN_OR_RETURN(
+        read_only,
+        OpenFile("/proc/self/fd/" + std::to_string(arena_.get()), O_RDONLY));
+  }
+  ASSIGN_OR_RETURN(const HitRingDrain ring, HitRingDrain::Make());
+  const std::array<int, 2> fds = {read_only ? read_only.get() : arena_.get(),
+                                  ring.file().get()};
+  const std::array<std::byte, 1> packet = {std::byte{2}};
   return SendMessage(socket.get(), packet, fds,
                      SystemClock().Now() + kSendTimeout);
 }

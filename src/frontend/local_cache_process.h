@@ -38,10 +38,15 @@ class LocalCacheProcess {
   // pid -1: it runs no more. A shared one is nobody's to kill or to wait for.
   const Child& process() const { return process_; }
   const Fd& control() const { return control_; }
+  // The private one's; of the shared one the last that is known, read only, or
+  // none.
   const Fd& arena() const { return arena_; }
   // Gives the child at the other end of `socket` a new connection.
   // kUnavailable: the daemon or the child has died.
   Status GiveClient(const Fd& socket);
+  // Gives it the arena without a connection, as the daemon is away, and a ring
+  // that nobody drains. kUnavailable: none is known, or the child has died.
+  Status GiveArena(const Fd& socket) const;
   // Gives one to somebody who wants to know what a private daemon counts.
   // kInvalid: it is shared, and has a socket of its own.
   Status LendClient(const Fd& socket);

@@ -61,11 +61,16 @@ void ClientLink::CloseLocked() {
 Status ClientLink::Welcome(int arena_fd) {
   ASSIGN_OR_RETURN(ring_, HitRingDrain::Make());
   const std::array<int, 2> fds{arena_fd, ring_->file().get()};
+  return SendWith(Encode(WelcomeMessage{}), fds);
+}
+
+Status ClientLink::SendVerdict(const VerdictMessage& verdict, int arena_fd) {
+  return SendWith(Encode(verdict), std::array{arena_fd});
+}
+
+Status ClientLink::SendWith(const Bytes& packet, std::span<const int> fds) {
   MutexLock lock(mutex_);
-  // The first message on a new socket: it has room.
-  ASSIGN_OR_RETURN(
-      const bool sent,
-      TrySendMessage(socket_.get(), Encode(WelcomeMessage{}), fds));
+  ASSIGN_OR_RETURN(const bool sent, TrySendMessage(socket_.get(), packet, fds));
   if (!sent) return MakeError(Code::kUnavailable, "no room for a greeting");
   return Ok();
 }

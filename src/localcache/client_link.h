@@ -14,6 +14,7 @@
 #include <deque>
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 
 #include "base/clock.h"
@@ -56,6 +57,9 @@ class ClientLink {
   // Ends the connection: the client sees it at once, and nothing more is sent.
   void Close() EXCLUDES(mutex_);
 
+  // Says that it is admitted, with the arena, for later.
+  Status SendVerdict(const VerdictMessage& verdict, int arena_fd)
+      EXCLUDES(mutex_);
   // Greets back, with the arena and a new ring.
   Status Welcome(int arena_fd) EXCLUDES(mutex_);
   bool welcomed() const { return ring_.has_value(); }
@@ -66,6 +70,9 @@ class ClientLink {
   std::atomic<uint32_t> pending{0};
 
  private:
+  // For a socket that has room still. kUnavailable: it has none.
+  Status SendWith(const Bytes& packet, std::span<const int> fds)
+      EXCLUDES(mutex_);
   void CloseLocked() REQUIRES(mutex_);
   // False: no room.
   bool SendWaiting() REQUIRES(mutex_);

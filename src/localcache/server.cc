@@ -293,16 +293,16 @@ class Server final : public LocalCacheServer {
           "refused for load: " + std::to_string(starting) +
               " devices are starting on this worker already; try again "
               "later, or raise local_cache.max_starting");
-    } else {
-      Admit(link,
-            {std::move(admit.device),
-             clock_.Now() - std::chrono::milliseconds(admit.age_ms),
-             std::move(admit.manifest_id)},
-            admit.root);
-      (void)CountStarting();
+      link.Send(Encode(verdict));
+      return Ok();
     }
-    link.Send(Encode(verdict));
-    return Ok();
+    Admit(link,
+          {std::move(admit.device),
+           clock_.Now() - std::chrono::milliseconds(admit.age_ms),
+           std::move(admit.manifest_id)},
+          admit.root);
+    (void)CountStarting();
+    return link.SendVerdict(verdict, arena_.reader_fd());
   }
 
   // Devices, not connections: one that has lost its child has two for a while.

@@ -7,6 +7,8 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <utility>
+#include <vector>
 
 #include "net/unix_socket.h"
 
@@ -23,14 +25,17 @@ Result<Fd> Connect(const std::string& path) {
       "the shared local cache (local_cache.socket): start morsel-localcache");
 }
 
-// Sends one message and gives the answer, which `buffer` holds.
+// Sends one message and gives the answer, which `buffer` holds, and the
+// descriptors that it carries.
 Result<DaemonMessage> Exchange(const Fd& socket, const Bytes& packet,
-                               Bytes& buffer, Deadline deadline) {
+                               Bytes& buffer, Deadline deadline,
+                               std::vector<Fd>& fds) {
   RETURN_IF_ERROR_AS(SendMessage(socket.get(), packet, {}, deadline),
                      "local cache");
-  ASSIGN_OR_RETURN_AS(const ReceivedMessage message,
+  ASSIGN_OR_RETURN_AS(ReceivedMessage message,
                       ReceiveMessage(socket.get(), buffer, deadline),
                       "local cache");
+  fds = std::move(message.fds);
   return ParseDaemonMessage(ByteSpan(buffer).first(message.byte_count));
 }
 
@@ -64,13 +69,15 @@ Result<AdmittedConnection> AskForAdmission(const std::string& path,
   AdmittedConnection connection;
   ASSIGN_OR_RETURN(connection.socket, Connect(path));
   Bytes buffer(kMaxPacket);
+  std::vector<Fd> fds;
   ASSIGN_OR_RETURN(
       const DaemonMessage answer,
-      Exchange(connection.socket, Encode(message), buffer, deadline));
+      Exchange(connection.socket, Encode(message), buffer, deadline, fds));
   const auto* verdict = std::get_if<VerdictMessage>(&answer);
   if (verdict == nullptr || verdict->version != kLocalCacheVersion)
     return OtherVersion();
   if (verdict->error.has_value()) return *verdict->error;
+  if (fds.size() == 1) connection.arena = std::move(fds[0]);
   RETURN_IF_ERROR(FindDaemon(connection));
   return connection;
 }
@@ -82,8 +89,10 @@ Result<Json> AskForReport(const std::string& path, Deadline deadline) {
 
 Result<Json> AskForReport(const Fd& socket, Deadline deadline) {
   Bytes buffer(kMaxPacket);
-  ASSIGN_OR_RETURN(const DaemonMessage answer,
-                   Exchange(socket, Encode(StatMessage{}), buffer, deadline));
+  std::vector<Fd> none;
+  ASSIGN_OR_RETURN(
+      const DaemonMessage answer,
+      Exchange(socket, Encode(StatMessage{}), buffer, deadline, none));
   const auto* report = std::get_if<ReportMessage>(&answer);
   if (report == nullptr || report->version != kLocalCacheVersion)
     return OtherVersion();

@@ -23,6 +23,9 @@ struct AdmittedConnection {
   Fd socket;
   pid_t daemon = -1;
   Fd pidfd;  // readable when that daemon has ended
+  // The arena, read only; none from a daemon that does not send it. It can be
+  // read while no daemon runs (LocalCacheChannel without a socket).
+  Fd arena;
 };
 
 // kExhausted: refused for load; kUnavailable: no daemon is at `path`; kInvalid:

@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // The shared daemon: admission by its socket, its report, and its tiers.
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <optional>
 #include <thread>
 
 #include "chunk/memory_source.h"
 #include "localcache/arena_file.h"
 #include "localcache/flash_chunks.h"
+#include "localcache/ring.h"
 #include "localcache/server.h"
 #include "localcache/shared_client.h"
 #include "localcache/source.h"
@@ -89,6 +92,57 @@ TEST(SharedCache, RefusesAStartPastTheLimitAndNeverWhoIsAttached) {
   EXPECT_EQ(daemon.metrics.refused.value(), 1u);
   daemon.server->SetMaxStarting(3);
   EXPECT_TRUE(daemon.Admit("e", true).ok());
+}
+
+LocalCacheChannel Away(const Fd& arena) {
+  return {.socket = {},
+          .arena = Must(Duplicate(arena.get())),
+          .ring = Must(Duplicate(Must(HitRingDrain::Make()).file().get()))};
+}
+
+TEST(SharedCache, WhatIsInTheArenaIsReadByThoseWhoBeginWhileItIsAway) {
+  std::optional<SharedDaemon> daemon(std::in_place);
+  const TestChunk known = MakeTestChunk(1);
+  const TestChunk other = MakeTestChunk(2);
+  daemon->origin.Add(known);
+  AdmittedConnection admitted = Must(daemon->Admit("a", true));
+  EXPECT_EQ(fcntl(admitted.arena.get(), F_GETFL) & O_ACCMODE, O_RDONLY);
+  EXPECT_TRUE(Must(LocalCacheSource::Open(Must(LocalCacheSource::Handshake(
+                       std::move(admitted.socket)))))
+                  ->Get(known.ref, WantAll(known))
+                  .ok());
+  daemon.reset();
+
+  const auto early = Must(LocalCacheSource::Open(Away(admitted.arena)));
+  const auto late = Must(LocalCacheSource::Open(std::nullopt));
+  ASSERT_TRUE(late->Replace(Away(admitted.arena)).ok());
+  for (const auto* client : {&early, &late}) {
+    EXPECT_FALSE((*client)->IsConnected());
+    EXPECT_EQ(Must((*client)->Get(known.ref, WantAll(known))).Copy(),
+              known.bytes);
+    Want want = WantAll(other);
+    want.deadline = In(seconds(0));
+    EXPECT_EQ((*client)->Get(other.ref, want).error().code, Code::kTimeout);
+  }
+
+  daemon.emplace();
+  daemon->origin.Add(other);
+  ASSERT_TRUE(early
+                  ->Replace(Must(LocalCacheSource::Handshake(
+                      std::move(Must(daemon->Admit("a", false)).socket))))
+                  .ok());
+  // One arena more does not take the place of what it has got.
+  ASSERT_TRUE(early->Replace(Away(admitted.arena)).ok());
+  EXPECT_TRUE(early->IsConnected());
+  EXPECT_EQ(Must(early->Get(other.ref, WantAll(other))).Copy(), other.bytes);
+}
+
+TEST(SharedCache, AnArenaOfAnotherLayoutIsPassedOverWhileItIsAway) {
+  const TestChunk chunk = MakeTestChunk(1);
+  const auto client = Must(LocalCacheSource::Open(Away(Must(MakeArenaFile()))));
+  Want want = WantAll(chunk);
+  want.deadline = In(seconds(0));
+  EXPECT_EQ(client->Get(chunk.ref, want).error().code, Code::kTimeout);
 }
 
 TEST(SharedCache, AnEndedDeviceMakesRoomForTheNextStart) {

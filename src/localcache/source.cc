@@ -68,7 +68,14 @@ class Source final : public LocalCacheSource {
   }
 
   Status Begin(std::optional<LocalCacheChannel> channel) {
-    if (channel) RETURN_IF_ERROR(Replace(*std::move(channel)));
+    if (channel) {
+      const bool is_away = !channel->socket;
+      const Status replaced = Replace(*std::move(channel));
+      if (!replaced.ok() && !is_away) return replaced;
+      if (!replaced.ok())
+        LogWarn("what is in the arena is not used",
+                {{"cause", replaced.error().message}});
+    }
     reader_ = std::jthread([this] { ReadAnswers(); });
     return Ok();
   }
@@ -142,6 +149,8 @@ class Source final : public LocalCacheSource {
 Status Source::Replace(LocalCacheChannel channel) {
   MutexLock lock(mutex_);
   const ArenaReader* current = arena_.load(std::memory_order_relaxed);
+  // Its ring is nobody's, so the one in use is as good.
+  if (!channel.socket && current != nullptr) return Ok();
   if (current == nullptr || !current->IsSameFile(channel.arena)) {
     ASSIGN_OR_RETURN(auto arena, ArenaReader::Map(channel.arena));
     RETURN_IF_ERROR(ReplaceRing(channel.ring));
@@ -150,6 +159,7 @@ Status Source::Replace(LocalCacheChannel channel) {
   } else {
     RETURN_IF_ERROR(ReplaceRing(channel.ring));
   }
+  if (!channel.socket) return Ok();
   if (socket_ != nullptr) shutdown(socket_->get(), SHUT_RDWR);
   socket_ = std::make_shared<const Fd>(std::move(channel.socket));
   changed_.NotifyAll();

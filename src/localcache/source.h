@@ -29,7 +29,7 @@ namespace morsel {
 
 // What the daemon sends to a new client: see localcache/protocol.h.
 struct LocalCacheChannel {
-  Fd socket;  // to the daemon, connected
+  Fd socket;  // to the daemon, connected; none: it is away
   Fd arena;   // the arena, read only
   Fd ring;    // this client's ring of hits
 };
@@ -57,8 +57,9 @@ class LocalCacheSource : public ChunkSource {
   static Result<LocalCacheChannel> Handshake(Fd socket);
   // Maps the arena and the ring, and starts the one thread that reads the
   // socket. All that needs a right is done here. Without a channel everything
-  // waits for Replace. `counters` outlive the source; without them it counts
-  // from 0.
+  // waits for Replace; with one that has no socket what is not in the arena
+  // does (an arena of another layout is then passed over). `counters` outlive
+  // the source; without them it counts from 0.
   static Result<std::unique_ptr<LocalCacheSource>> Open(
       std::optional<LocalCacheChannel> channel,
       std::optional<LocalCacheCounters> counters = std::nullopt);
@@ -66,8 +67,9 @@ class LocalCacheSource : public ChunkSource {
   // Takes a new channel after the daemon was restarted. Hits go on meanwhile;
   // misses that wait are asked again over the new channel. Maps at most the
   // new arena and ring (mmap, fstat, close); an arena that was mapped stays so
-  // while this source lives, as views may point into it. kInvalid: the channel
-  // is of another layout; the old one stays.
+  // while this source lives, as views may point into it. A channel without a
+  // socket is of use only to a source that has no arena yet: hits begin.
+  // kInvalid: the channel is of another layout; the old one stays.
   virtual Status Replace(LocalCacheChannel channel) = 0;
 
   // False from the moment that the daemon's end of the socket is closed until
