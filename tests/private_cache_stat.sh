@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # `morsel stat` shows what a device's own local cache gave, also after its guard
-# or the cache itself was killed; of a device on the shared one it shows nothing
-# twice.
+# or the cache itself was killed; guards that are slow to answer are asked all at
+# once; of a device on the shared one it shows nothing twice.
 . "$(dirname "$0")/lib.sh"
-requires root fuse jq
+requires root fuse jq ss
 
 morsel convert -q "$(image nasty)" own:1 >/dev/null
 device=$(morsel attach -q --read-only own:1)
@@ -36,6 +36,28 @@ old=$(field "$note" .cache.pid)
 kill -KILL "$old"
 wait_until is_another .cache "$old"
 [[ $(own hits) == 0 ]] || fail "a new local cache does not begin to count anew"
+
+second=$(morsel attach -q --read-only own:1)
+guards=()
+for path in "$device" "$second"; do
+  guards+=("$(field "${path%/fuse/disk}/agent.json" .guard.pid)")
+done
+kill -STOP "${guards[@]}"
+start morsel stat --json >"$WORK/stat"
+stat=$!
+# Somebody waits to be heard by the guard.
+is_asked() {
+  local waiting
+  waiting=$(ss -xlH src "${1%/fuse/disk}/control" | awk '{print $3}')
+  ((waiting > 0))
+}
+wait_until is_asked "$device"
+wait_until is_asked "$second"
+kill -CONT "${guards[@]}"
+wait "$stat" || fail "stat fails"
+[[ $(jq '[.devices[].local_cache | select(. != null)] | length' \
+  "$WORK/stat") == 2 ]] || fail "asked one after the other"
+morsel detach "$second"
 
 start_local_cache
 shared=$(morsel attach -q --read-only own:1)

@@ -4,12 +4,14 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <charconv>
 #include <cstdio>
 
 #include "base/clock.h"
+#include "base/parallel.h"
 #include "block/device_stats.h"
 #include "cmd/verbs.h"
 #include "localcache/shared_client.h"
@@ -21,6 +23,7 @@ namespace morsel {
 namespace {
 
 constexpr std::chrono::seconds kPatience(5);
+constexpr size_t kAskedAtOnce = 64;
 
 // What the device's own local cache counts; null if it uses the shared one, or
 // there is none that answers.
@@ -53,25 +56,43 @@ Json DeviceJson(const Config& config, const AttachedDevice& device) {
   return json;
 }
 
-// {"local_cache": what the shared one says, or null; "devices": [...]}, where a
-// device with a local cache of its own has what that says as "local_cache".
-Result<Json> Gather(Tool& tool) {
+// {"local_cache": what the shared one says, or null}, and why it says nothing.
+Json SharedCacheJson(const Config& config) {
   Json json;
   json["local_cache"] = Json();
-  const std::string& socket = tool.config().Text("local_cache.socket");
-  if (!socket.empty()) {
-    auto report = AskForReport(socket, SystemClock().Now() + kPatience);
-    if (report.ok())
-      json["local_cache"] = *std::move(report);
-    else
-      json["error"] = report.error().message;
-  }
-  json["devices"] = Json(Json::Array());
-  ASSIGN_OR_RETURN(const std::vector<AttachedDevice> devices,
-                   ListDevices(tool.config()));
-  for (const AttachedDevice& device : devices)
-    json["devices"].Append(DeviceJson(tool.config(), device));
+  const std::string& socket = config.Text("local_cache.socket");
+  if (socket.empty()) return json;
+  Result<Json> report = AskForReport(socket, SystemClock().Now() + kPatience);
+  if (report.ok())
+    json["local_cache"] = *std::move(report);
+  else
+    json["error"] = report.error().message;
   return json;
+}
+
+// {"local_cache": what the shared one says, or null; "devices": [...]}, where a
+// device with a local cache of its own has what that says as "local_cache". All
+// are asked at once, so that many that hang cost no more time than one.
+Result<Json> Gather(Tool& tool) {
+  const Config& config = tool.config();
+  ASSIGN_OR_RETURN(const std::vector<AttachedDevice> devices,
+                   ListDevices(config));
+  Json shared;
+  std::vector<Json> of_devices(devices.size());
+  JobPool pool(std::min(devices.size() + 1, kAskedAtOnce), devices.size() + 1);
+  RETURN_IF_ERROR(pool.Submit([&] {
+    shared = SharedCacheJson(config);
+    return Ok();
+  }));
+  for (size_t i = 0; i < devices.size(); ++i)
+    RETURN_IF_ERROR(pool.Submit([&, i] {
+      of_devices[i] = DeviceJson(config, devices[i]);
+      return Ok();
+    }));
+  RETURN_IF_ERROR(pool.Finish());
+  shared["devices"] = Json(Json::Array());
+  for (Json& device : of_devices) shared["devices"].Append(std::move(device));
+  return shared;
 }
 
 std::string Size(const Json& json, std::string_view key) {
