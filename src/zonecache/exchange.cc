@@ -37,6 +37,15 @@ std::optional<Exchange::Outcome> Exchange::Next(Deadline deadline) {
   while (outcomes_.empty() && !calls_.empty()) {
     if (!Wait(deadline)) break;
   }
+  return TakeOutcome();
+}
+
+std::optional<Exchange::Outcome> Exchange::NextArrived() {
+  if (outcomes_.empty() && !calls_.empty()) Poll(0);
+  return TakeOutcome();
+}
+
+std::optional<Exchange::Outcome> Exchange::TakeOutcome() {
   if (outcomes_.empty()) return std::nullopt;
   Outcome outcome = std::move(outcomes_.front());
   outcomes_.pop_front();
@@ -48,6 +57,11 @@ bool Exchange::Wait(Deadline deadline) {
   const auto left =
       std::chrono::ceil<milliseconds>(deadline - clock_.Now()).count();
   if (left <= 0) return false;
+  Poll(static_cast<int>(std::min<int64_t>(left, 3'600'000)));
+  return true;
+}
+
+void Exchange::Poll(int timeout_ms) {
   std::vector<pollfd> entries;
   entries.reserve(calls_.size());
   for (const Call& call : calls_) {
@@ -56,15 +70,13 @@ bool Exchange::Wait(Deadline deadline) {
     entries.push_back(
         {stream.fd(), connecting ? short{POLLOUT} : stream.awaited(), 0});
   }
-  const int timeout = static_cast<int>(std::min<int64_t>(left, 3'600'000));
-  if (poll(entries.data(), entries.size(), timeout) <= 0) return true;
+  if (poll(entries.data(), entries.size(), timeout_ms) <= 0) return;
   std::vector<Call> going;
   going.reserve(calls_.size());
   for (size_t i = 0; i < calls_.size(); ++i)
     if (entries[i].revents == 0 || Advance(calls_[i]))
       going.push_back(std::move(calls_[i]));
   calls_ = std::move(going);
-  return true;
 }
 
 bool Exchange::Advance(Call& call) {

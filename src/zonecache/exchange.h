@@ -39,6 +39,8 @@ class Exchange {
   // The next answer, or failure of a node. No value: all have come, or the
   // deadline passed.
   std::optional<Outcome> Next(Deadline deadline);
+  // The same of what is here by now, without waiting.
+  std::optional<Outcome> NextArrived();
   // Requests that were sent and not answered.
   size_t pending() const { return calls_.size() + outcomes_.size(); }
 
@@ -60,6 +62,9 @@ class Exchange {
   Status Connect(Call& call);
   // Waits until a socket is ready; false at the deadline.
   bool Wait(Deadline deadline);
+  // The same, for at most so long.
+  void Poll(int timeout_ms);
+  std::optional<Outcome> TakeOutcome();
 
   Clock& clock_;
   std::vector<Call> calls_;

@@ -19,6 +19,8 @@ class StripeSet {
  public:
   StripeSet(const ErasureCode& code, const ChunkRef& ref);
 
+  // Also of one that came after Assemble had all that it needs: it may be bad,
+  // or missing, too.
   void Answered(uint32_t place, Reply reply);
   void Away(uint32_t place);
 

@@ -71,6 +71,18 @@ TEST_F(StripeSetTest, AForgedStripeIsLeftOutAndFound) {
   }
 }
 
+TEST_F(StripeSetTest, WhatComesAfterTheChunkIsJudgedToo) {
+  for (uint32_t i = 0; i < 4; ++i) set_.Answered(i, ValueOf(i));
+  EXPECT_EQ(set_.Assemble(), chunk_.bytes);
+  Reply damaged = ValueOf(4);
+  damaged.value[20] ^= std::byte{4};
+  set_.Answered(4, std::move(damaged));
+  set_.Answered(5, Reply());
+  EXPECT_EQ(set_.bad(), 1U);
+  EXPECT_EQ(PlanRepair(set_.places(), false),
+            (std::vector<StripePut>{{4, 4, 104}, {5, 5, std::nullopt}}));
+}
+
 TEST_F(StripeSetTest, TwoForgedStripesOfFiveGiveNothing) {
   for (uint32_t i = 0; i < 5; ++i) set_.Answered(i, ValueOf(i, i < 2));
   EXPECT_FALSE(set_.Assemble().has_value());

@@ -214,15 +214,23 @@ class Striped final : public StripedSource {
       auto outcome = exchange.Next(deadline);
       if (!outcome) break;
       const uint32_t before = set.distinct();
-      if (outcome->reply.ok()) {
-        set.Answered(outcome->place, std::move(*outcome->reply));
-      } else {
-        set.Away(outcome->place);
-      }
+      Note(*std::move(outcome), set);
       if (set.distinct() < code_.k() || set.distinct() == before) continue;
-      if (std::optional<Bytes> chunk = set.Assemble()) return chunk;
+      std::optional<Bytes> chunk = set.Assemble();
+      if (!chunk) continue;
+      // Who was too late for this chunk has come by now, mostly: hashing it
+      // took longer. It would have to be read from its socket some time anyhow.
+      while (auto late = exchange.NextArrived()) Note(*std::move(late), set);
+      return chunk;
     }
     return std::nullopt;
+  }
+
+  static void Note(Exchange::Outcome outcome, StripeSet& set) {
+    if (outcome.reply.ok())
+      set.Answered(outcome.place, std::move(*outcome.reply));
+    else
+      set.Away(outcome.place);
   }
 
   Error GiveUp(const ChunkRef& ref, const StripeSet& set) {
