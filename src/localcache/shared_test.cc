@@ -24,7 +24,8 @@ using std::chrono::seconds;
 
 class SharedDaemon {
  public:
-  explicit SharedDaemon(ServerOptions options = {}, FetchTiers tiers = {}) {
+  explicit SharedDaemon(const ServerOptions& options = {},
+                        FetchTiers tiers = {}) {
     tiers.origin = &origin;
     ServerEndpoints endpoints{{}, Must(ListenAtPath(path, 0600, 0)), {}};
     server = Must(LocalCacheServer::Make(options, tiers, *arena, metrics,
