@@ -68,6 +68,13 @@ Bytes ChunkView::Copy() const {
   return copy;
 }
 
+// A view that borrows what never changes owns nothing.
+Bytes ChunkView::TakeOwned() {
+  if (owned_.size() != length_) return Copy();
+  length_ = 0;
+  return std::exchange(owned_, {});
+}
+
 bool ChunkView::still_valid() const {
   if (generation_ == nullptr) return true;
 #if defined(__SANITIZE_THREAD__)

@@ -72,12 +72,16 @@ class ChunkView {
   void Prefetch(uint32_t offset) const;
   // A private copy of the whole. Ask still_valid() afterwards.
   Bytes Copy() const;
+  // The whole as the caller's own: what the view owns, else a copy. Ask
+  // still_valid() afterwards, and nothing else.
+  Bytes Take() { return generation_ == nullptr ? TakeOwned() : Copy(); }
   // False if the memory has been given to another chunk since the view was
   // made: throw away what was computed from it.
   bool still_valid() const;
 
  private:
   ChunkView() = default;
+  Bytes TakeOwned();
 
   Bytes owned_;
   std::array<const std::byte*, kMaxPieces> pieces_{};

@@ -30,8 +30,13 @@ TEST(ChunkViewTest, OwnedBytesAreOneRunAndAlwaysValid) {
 TEST(ChunkViewTest, MovedViewStillReadsItsOwnBytes) {
   const Bytes bytes = RandomBytes(2, 8192);
   ChunkView view = ChunkView::Owned(bytes);
-  const ChunkView moved = std::move(view);
+  ChunkView moved = std::move(view);
   EXPECT_EQ(moved.Copy(), bytes);
+  const std::byte* const owned = moved.Run(0, 1).data();
+  const Bytes taken = moved.Take();
+  EXPECT_EQ(taken, bytes);
+  EXPECT_EQ(taken.data(), owned);
+  EXPECT_TRUE(moved.still_valid());
 }
 
 TEST(ChunkViewTest, RunEndsWithItsPiece) {
@@ -46,12 +51,12 @@ TEST(ChunkViewTest, RunEndsWithItsPiece) {
     std::copy_n(&bytes[i * kPiece], size, &memory[places[i] * kPiece]);
   }
   std::atomic<uint64_t> generation{4};
-  const ChunkView view(pieces, static_cast<uint32_t>(bytes.size()), &generation,
-                       4);
+  ChunkView view(pieces, static_cast<uint32_t>(bytes.size()), &generation, 4);
   EXPECT_EQ(view.Run(kPiece - 10, 100).size(), 10u);
   EXPECT_EQ(view.Run(kPiece, 2 * 4096).size(), 8192u);
   EXPECT_TRUE(view.Run(view.length(), 0).empty());
   EXPECT_EQ(view.Copy(), bytes);
+  EXPECT_EQ(view.Take(), bytes);
   EXPECT_TRUE(view.still_valid());
   generation = 5;
   EXPECT_FALSE(view.still_valid());

@@ -25,7 +25,7 @@ Result<ChunkView> TieredSource::Get(const ChunkRef& ref, const Want& want) {
   }
   if (fill_ == nullptr) return far;
   // From a copy of our own: a borrowed view may change while it is kept.
-  Bytes bytes = far->Copy();
+  Bytes bytes = far->Take();
   if (!far->still_valid()) return far;
   fill_->Offer(ref, bytes);
   return ChunkView::Owned(std::move(bytes));

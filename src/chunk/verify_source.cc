@@ -10,8 +10,8 @@ Result<Bytes> VerifySource::GetOwned(const ChunkRef& ref, Want want) {
   want.length = ref.stored_length;
   for (const bool owned : {want.owned, true}) {
     want.owned = owned;
-    ASSIGN_OR_RETURN(const ChunkView view, next_.Get(ref, want));
-    Bytes bytes = view.Copy();
+    ASSIGN_OR_RETURN(ChunkView view, next_.Get(ref, want));
+    Bytes bytes = view.Take();
     if (view.still_valid()) return bytes;
   }
   return MakeError(Code::kUnavailable,

@@ -299,7 +299,7 @@ Result<FetchPipeline::BytesPtr> FetchPipeline::Fetch(Flight& flight,
   const auto begun = clock_.Now();
   auto view = source.Get(ref, want);
   if (view.ok()) {
-    Bytes bytes = view->Copy();
+    Bytes bytes = view->Take();
     if (view->still_valid() && bytes.size() == ref.stored_length &&
         (Verifies(source) || ref.name.Matches(bytes))) {
       tier.hits.Add();
