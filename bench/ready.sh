@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # Ready time: from the start of the command to the first output of the
 # container, with nothing of the image on the worker and the page cache
-# dropped. Against the same container on an unpacked local copy, page cache
-# dropped (the limit), and against unpacking first. Then, which share of the
+# dropped, before and after `morsel record`. Against the same container on an
+# unpacked local copy, page cache dropped (the limit), and against unpacking first. Then, which share of the
 # image a program loads.
 source "$(dirname "$0")/lib.sh"
 : "${IMAGES:?a folder with the OCI layout oci}"
@@ -55,6 +55,14 @@ for ((i = 0; i < ROUNDS; i++)); do
   drop_caches
   local_copy+=("$(first_output run_unpacked)")
 done
+quietly morsel record bench:ready -- "${PROGRAM[@]}"
+recorded=() beside=()
+for ((i = 0; i < ROUNDS; i++)); do
+  drop_caches
+  recorded+=("$(first_output run_morsel "${PROGRAM[@]}")")
+  drop_caches
+  beside+=("$(first_output run_unpacked)")
+done
 for ((i = 0; i < 3; i++)); do
   drop_caches
   whole+=("$(first_output unpack_and_run)")
@@ -68,5 +76,10 @@ row "unpacked local copy, cold (median of $ROUNDS)" "$b ms"
 row "morsel against the local copy" "$(held "$(ratio "$a" "$b")" at-most 1.25 x)"
 row "umoci unpack, then run (median of 3)" "$c ms"
 row "how much faster than unpacking" "$(ratio "$c" "$a") x"
+a=$(median "${recorded[@]}")
+b=$(median "${beside[@]}")
+row "the same after morsel record" "$a ms, local copy $b ms"
+row "recorded against the local copy" \
+  "$(held "$(ratio "$a" "$b")" at-most 1.25 x)"
 row "loaded by python3 -c pass" "$(share python3 -c pass)"
 row "loaded by true" "$(share true)"

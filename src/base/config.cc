@@ -65,6 +65,8 @@ constexpr auto kKeys = std::to_array<ConfigKey>({
      "user id that the agent's child runs as, if started by root"},
     {"agent.threads", Type::kInteger, "8",
      "requests of a device that are served at once"},
+    {"agent.prefetch_bytes", Type::kSize, "256MiB",
+     "how much of an image's startup profile is loaded ahead; 0: nothing"},
     {"gc.min_retired", Type::kSeconds, "86400",
      "how long a root stays retired at least: longer than any convert takes"},
     {"gc.interval", Type::kSeconds, "3600",

@@ -116,6 +116,10 @@ Json::Json(const std::vector<std::string>& values) : value_(Array()) {
   for (const std::string& value : values) Append(value);
 }
 
+Json::Json(const std::vector<uint32_t>& values) : value_(Array()) {
+  for (const uint32_t value : values) Append(value);
+}
+
 Result<Json> Json::Parse(std::string_view text) {
   if (text.size() > kMaxTextBytes)
     return MakeError(Code::kInvalid, "the JSON document is too long");
@@ -163,6 +167,20 @@ Result<std::vector<std::string>> Json::GetStrings(std::string_view key) const {
     if (element.AsString() == nullptr)
       return MemberError(key, "not a list of strings");
     out.push_back(*element.AsString());
+  }
+  return out;
+}
+
+Result<std::vector<uint32_t>> Json::GetNumbers(std::string_view key) const {
+  std::vector<uint32_t> out;
+  const Json* member = Find(key);
+  if (member == nullptr || member->is_null()) return out;
+  if (member->AsArray() == nullptr) return MemberError(key, "not a list");
+  for (const Json& element : *member->AsArray()) {
+    const int64_t* number = element.AsInt();
+    if (number == nullptr || !std::in_range<uint32_t>(*number))
+      return MemberError(key, "not a list of 32-bit numbers");
+    out.push_back(static_cast<uint32_t>(*number));
   }
   return out;
 }

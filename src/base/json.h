@@ -43,6 +43,7 @@ class Json {
   Json(Array value) : value_(std::move(value)) {}
   Json(Object value) : value_(std::move(value)) {}
   Json(const std::vector<std::string>& values);
+  Json(const std::vector<uint32_t>& values);
 
   // kInvalid with the place of the fault: no JSON, deeper than 64 levels, or
   // longer than 64 MiB.
@@ -67,6 +68,8 @@ class Json {
   Result<int64_t> GetInt(std::string_view key) const;
   // A list of strings; a missing or null member is an empty list.
   Result<std::vector<std::string>> GetStrings(std::string_view key) const;
+  // A list of numbers from 0 to 2^32 - 1; likewise.
+  Result<std::vector<uint32_t>> GetNumbers(std::string_view key) const;
   // The member, or `fallback` where it is missing or no string.
   std::string StringOr(std::string_view key, std::string_view fallback) const;
   int64_t IntOr(std::string_view key, int64_t fallback) const;

@@ -79,6 +79,18 @@ TEST(JsonTest, CheckedGettersNameTheMemberThatIsAtFault) {
   EXPECT_EQ(value.GetStrings("s").error().code, Code::kInvalid);
 }
 
+TEST(JsonTest, ListsOfNumbersAreOf32Bits) {
+  const Json value = Json::Parse(R"({"good":[0,4294967295],"none":null,
+      "big":[4294967296],"negative":[-1],"text":["1"],"no list":1})")
+                         .value();
+  EXPECT_THAT(value.GetNumbers("good").value(), ElementsAre(0, 4294967295));
+  EXPECT_EQ(Json(value.GetNumbers("good").value()), *value.Find("good"));
+  EXPECT_THAT(value.GetNumbers("none").value(), IsEmpty());
+  EXPECT_THAT(value.GetNumbers("absent").value(), IsEmpty());
+  for (const char* key : {"big", "negative", "text", "no list"})
+    EXPECT_EQ(value.GetNumbers(key).error().code, Code::kInvalid) << key;
+}
+
 TEST(JsonTest, LenientGettersFallBack) {
   const Json value = Json::Parse(R"({"s":"x","i":3,"b":true})").value();
   EXPECT_EQ(value.StringOr("s", "y"), "x");

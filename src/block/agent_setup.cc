@@ -49,6 +49,7 @@ Json AgentSetup::ToJson() const {
   json["cache_socket"] = cache_socket;
   json["cache_memory_bytes"] = cache_memory_bytes;
   json["cache_origin_requests"] = cache_origin_requests;
+  json["startup_chunks"] = startup_chunks;
   json["cache_uid"] = cache_uid;
   json["child_uid"] = child_uid;
   json["thread_count"] = thread_count;
@@ -74,6 +75,7 @@ Result<AgentSetup> AgentSetup::FromJson(const Json& json) {
                    GetUint64(json, "cache_memory_bytes"));
   ASSIGN_OR_RETURN(setup.cache_origin_requests,
                    GetUint32(json, "cache_origin_requests"));
+  ASSIGN_OR_RETURN(setup.startup_chunks, json.GetNumbers("startup_chunks"));
   ASSIGN_OR_RETURN(setup.cache_uid, GetUint32(json, "cache_uid"));
   ASSIGN_OR_RETURN(setup.child_uid, GetUint32(json, "child_uid"));
   ASSIGN_OR_RETURN(setup.thread_count, GetUint32(json, "thread_count"));

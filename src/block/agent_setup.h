@@ -31,6 +31,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "base/json.h"
 #include "base/result.h"
@@ -55,6 +56,9 @@ struct AgentSetup {
   std::string worker;  // who holds the lease on the image
   uint64_t cache_memory_bytes = 0;
   uint32_t cache_origin_requests = 0;
+  // The indexes of the chunks to be loaded ahead, in this order: a hint, which
+  // need not be true.
+  std::vector<uint32_t> startup_chunks;
   uint32_t cache_uid = 0;  // used if the agent is started by root
   uint32_t child_uid = 0;
   uint32_t thread_count = 0;

@@ -18,6 +18,7 @@ AgentSetup Example() {
           .origin = "/var/lib/morsel/origin",
           .cache_memory_bytes = 1ULL << 30,
           .cache_origin_requests = 16,
+          .startup_chunks = {7, 0, 4294967295},
           .cache_uid = 64642,
           .child_uid = 64641,
           .thread_count = 8,
@@ -46,7 +47,7 @@ TEST(AgentSetup, RefusesWhatIsMissingOrOutOfRange) {
   const Json whole = Example().ToJson();
   for (const auto& [key, value] : *whole.AsObject()) {
     if (key == "read_only" || key == "overlay_dir" || key == "cache_socket" ||
-        key == "worker")
+        key == "worker" || key == "startup_chunks")
       continue;
     Json json = whole;
     json[key] = Json();

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstddef>
 #include <utility>
 
 #include "base/bytes.h"
@@ -15,7 +16,19 @@ namespace morsel {
 namespace {
 
 static_assert(std::atomic<uint64_t>::is_always_lock_free &&
-              sizeof(DeviceStatsPage) == 8 * (1 + kDeviceCounterCount));
+              sizeof(DeviceStatsPage) ==
+                  8 * (1 + kDeviceCounterCount) + 4 * kMaxStartupChunks &&
+              sizeof(DeviceStatsPage) <= kPageSize);
+
+std::vector<uint32_t> ReadStartupChunks(ByteSpan words) {
+  std::vector<uint32_t> chunks;
+  for (size_t i = 0; i < kMaxStartupChunks; ++i) {
+    const auto word = LoadLe<uint32_t>(words.data() + 4 * i);
+    if (word == 0) break;
+    chunks.push_back(word - 1);
+  }
+  return chunks;
+}
 
 }  // namespace
 
@@ -58,15 +71,19 @@ Result<DeviceStats> ReadDeviceStats(const std::string& device_dir) {
     return LoadLe<uint64_t>(bytes.data() +
                             8 * (1 + static_cast<size_t>(counter)));
   };
-  return DeviceStats{.reads = word(DeviceCounter::kReads),
-                     .read_bytes = word(DeviceCounter::kReadBytes),
-                     .writes = word(DeviceCounter::kWrites),
-                     .write_bytes = word(DeviceCounter::kWriteBytes),
-                     .errors = word(DeviceCounter::kErrors),
-                     .cache_hits = word(DeviceCounter::kCacheHits),
-                     .cache_misses = word(DeviceCounter::kCacheMisses),
-                     .bytes_loaded = word(DeviceCounter::kBytesLoaded),
-                     .chunks_loaded = word(DeviceCounter::kCacheMisses)};
+  return DeviceStats{
+      .reads = word(DeviceCounter::kReads),
+      .read_bytes = word(DeviceCounter::kReadBytes),
+      .writes = word(DeviceCounter::kWrites),
+      .write_bytes = word(DeviceCounter::kWriteBytes),
+      .errors = word(DeviceCounter::kErrors),
+      .cache_hits = word(DeviceCounter::kCacheHits),
+      .cache_misses = word(DeviceCounter::kCacheMisses),
+      .bytes_loaded = word(DeviceCounter::kBytesLoaded),
+      .prefetched = word(DeviceCounter::kPrefetched),
+      .chunks_loaded = word(DeviceCounter::kChunksLoaded),
+      .startup_chunks = ReadStartupChunks(
+          ByteSpan(bytes).subspan(offsetof(DeviceStatsPage, startup_chunks)))};
 }
 
 }  // namespace morsel

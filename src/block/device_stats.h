@@ -3,7 +3,9 @@
 // while the device runs, through a file of one page that both map.
 //
 // The file is DEVICE_DIR/stats (made by the guard, 0600): a magic number, then
-// one 64-bit little endian word for each counter, in the order below.
+// one 64-bit little endian word for each counter, in the order below, then the
+// startup profile: the indexes of the chunks that were read first, in order,
+// each as a 32-bit word plus 1; the first 0 ends it.
 //
 // Thread safety: counters are relaxed atomics; a reading is not a snapshot.
 #pragma once
@@ -12,9 +14,11 @@
 #include <atomic>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "base/fd.h"
 #include "base/result.h"
+#include "manifest/manifest.h"
 
 namespace morsel {
 
@@ -26,17 +30,20 @@ enum class DeviceCounter : size_t {
   kErrors,
   kCacheHits,
   kCacheMisses,
-  kBytesLoaded,  // ciphertext that was not in the local cache
+  kBytesLoaded,   // ciphertext that was not in the local cache
+  kPrefetched,    // chunks of it that were asked for ahead
+  kChunksLoaded,  // chunks of it in all
   kCount,
 };
 inline constexpr size_t kDeviceCounterCount =
     static_cast<size_t>(DeviceCounter::kCount);
-inline constexpr uint64_t kDeviceStatsMagic = 0x314154534c53524d;  // MRSLSTA1
+inline constexpr uint64_t kDeviceStatsMagic = 0x324154534c53524d;  // MRSLSTA2
 
 // The page as it lies in the file.
 struct DeviceStatsPage {
   std::atomic<uint64_t> magic;
   std::array<std::atomic<uint64_t>, kDeviceCounterCount> counters;
+  std::array<std::atomic<uint32_t>, kMaxStartupChunks> startup_chunks;
 
   std::atomic<uint64_t>& Of(DeviceCounter counter) {
     return counters[static_cast<size_t>(counter)];
@@ -56,7 +63,9 @@ struct DeviceStats {
   uint64_t cache_hits = 0;
   uint64_t cache_misses = 0;
   uint64_t bytes_loaded = 0;
-  uint64_t chunks_loaded = 0;  // as each miss loads one
+  uint64_t prefetched = 0;     // chunks
+  uint64_t chunks_loaded = 0;  // those among them
+  std::vector<uint32_t> startup_chunks;
 };
 
 // Sizes `file` to one page of zeros behind the magic. For the guard.

@@ -96,6 +96,7 @@ bool DecryptPages(const ChunkView& view, ByteSpan key, uint32_t begin,
 
 Status ImageDevice::ReadStored(const ManifestChunk& chunk, ByteSpan key,
                                uint32_t begin, MutableByteSpan out) {
+  if (options_.recorder != nullptr) options_.recorder->Note(chunk.index);
   const ChunkRef ref{.name = chunk.name,
                      .root = options_.root,
                      .stored_length = chunk.stored_length};

@@ -15,6 +15,7 @@
 
 #include "base/clock.h"
 #include "block/block_device.h"
+#include "block/startup_recorder.h"
 #include "chunk/chunk_source.h"
 #include "manifest/manifest.h"
 
@@ -24,6 +25,8 @@ struct ImageDeviceOptions {
   std::string root;  // where the origin keeps the chunks now
   // How long a read waits for one chunk.
   std::chrono::nanoseconds io_timeout = std::chrono::seconds(60);
+  // Hears of each chunk that is read; outlives the device. Null: nobody does.
+  StartupRecorder* recorder = nullptr;
 };
 
 // `source` and `clock` must outlive the device. A read fails with kCorrupt if

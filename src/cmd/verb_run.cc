@@ -132,10 +132,18 @@ void PrintErrors(const RunReport& report) {
 
 }  // namespace
 
-Result<int> RunRun(Tool& tool, const Arguments& arguments) {
-  ASSIGN_OR_RETURN(const RunOptions options, ReadOptions(arguments));
+namespace {
+
+struct FinishedRun {
+  UnlockedImage image;
+  RunReport report;
+};
+
+// Finds the image, attaches it, runs the command, and cleans up.
+Result<FinishedRun> RunImage(Tool& tool, const Arguments& arguments,
+                             const RunOptions& options) {
   const Deadline begun = SystemClock().Now();
-  ASSIGN_OR_RETURN(const UnlockedImage image, FindImage(tool, arguments));
+  ASSIGN_OR_RETURN(UnlockedImage image, FindImage(tool, arguments));
   ASSIGN_OR_RETURN_AS(const ImageConfig config, ReadImageConfig(image),
                       "image " + image.name.ToString());
   ASSIGN_OR_RETURN(KeyService* const keys, tool.Keys());
@@ -149,11 +157,11 @@ Result<int> RunRun(Tool& tool, const Arguments& arguments) {
                    AttachDevice(tool.config(), image.name, image.resolved,
                                 image.data_key, *keys, attach));
   const double attach_ms = MillisecondsSince(attaching);
-  const RunReport report = RunContainer({.config = tool.config(),
-                                         .device = device,
-                                         .image = config,
-                                         .options = options,
-                                         .signals = signals});
+  RunReport report = RunContainer({.config = tool.config(),
+                                   .device = device,
+                                   .image = config,
+                                   .options = options,
+                                   .signals = signals});
   PrintErrors(report);
   if (arguments.Has("stats-file")) {
     // The command has run, and its exit code is what matters.
@@ -161,7 +169,94 @@ Result<int> RunRun(Tool& tool, const Arguments& arguments) {
         WriteStats(arguments.Get("stats-file"), resolve_ms, attach_ms, report);
     if (!written.ok()) PrintError("run", written.error());
   }
-  return report.exit_code;
+  return FinishedRun{std::move(image), std::move(report)};
+}
+
+// What `record` prints, and the chunks of it that are to be stored.
+struct Profile {
+  std::vector<uint32_t> chunks;
+  uint64_t bytes = 0;
+};
+
+Profile ProfileOf(const Manifest& manifest,
+                  const std::vector<uint32_t>& chunks) {
+  Profile profile;
+  for (const uint32_t index : chunks) {
+    const std::optional<size_t> position = manifest.FindChunk(index);
+    if (!position) continue;
+    profile.chunks.push_back(index);
+    profile.bytes += manifest.ChunkAt(*position).stored_length;
+  }
+  return profile;
+}
+
+Status StoreProfile(Tool& tool, const ImageName& name,
+                    const ResolvedImage& image,
+                    const std::vector<uint32_t>& chunks) {
+  const Profile profile = ProfileOf(image.manifest, chunks);
+  ASSIGN_OR_RETURN(Origin* const origin, tool.OpenOrigin(/*writing=*/true));
+  RETURN_IF_ERROR(
+      origin->SetStartupChunks(image.manifest.id(), profile.chunks));
+  Json json;
+  json["name"] = name.ToString();
+  json["manifest_id"] = image.manifest.id();
+  json["startup_chunks"] = static_cast<uint64_t>(profile.chunks.size());
+  json["startup_bytes"] = profile.bytes;
+  tool.Print(json, image.manifest.id(),
+             name.ToString() + ": recorded " +
+                 std::to_string(profile.chunks.size()) + " chunks, " +
+                 HumanSize(profile.bytes) +
+                 "; its next starts load them "
+                 "ahead\n");
+  return Ok();
+}
+
+Result<int> ForgetProfile(Tool& tool, const Arguments& arguments) {
+  ASSIGN_OR_RETURN(const ImageName name,
+                   ImageName::Parse(arguments.Get("NAME")));
+  ASSIGN_OR_RETURN(Origin* const origin, tool.OpenOrigin(/*writing=*/true));
+  ASSIGN_OR_RETURN(const ResolvedImage image, origin->Resolve(name));
+  RETURN_IF_ERROR(origin->SetStartupChunks(image.manifest.id(), {}));
+  return 0;
+}
+
+Result<std::optional<std::chrono::milliseconds>> TimeLimit(
+    const Arguments& arguments) {
+  if (!arguments.Has("for")) return std::optional<std::chrono::milliseconds>();
+  constexpr double kMaxSeconds = 86'400;
+  const std::string text = arguments.Get("for");
+  char* end = nullptr;
+  const double seconds = std::strtod(text.c_str(), &end);
+  if (text.empty() || *end != '\0' || !(seconds > 0) || seconds > kMaxSeconds)
+    return MakeError(Code::kInvalid, "--for " + text +
+                                         ": not a number of seconds above 0, "
+                                         "86400 at most");
+  return std::optional(
+      std::chrono::milliseconds(static_cast<int64_t>(seconds * 1000)));
+}
+
+}  // namespace
+
+Result<int> RunRun(Tool& tool, const Arguments& arguments) {
+  ASSIGN_OR_RETURN(const RunOptions options, ReadOptions(arguments));
+  ASSIGN_OR_RETURN(const FinishedRun run, RunImage(tool, arguments, options));
+  return run.report.exit_code;
+}
+
+Result<int> RunRecord(Tool& tool, const Arguments& arguments) {
+  if (arguments.Has("forget")) return ForgetProfile(tool, arguments);
+  ASSIGN_OR_RETURN(RunOptions options, ReadOptions(arguments));
+  ASSIGN_OR_RETURN(options.time_limit, TimeLimit(arguments));
+  ASSIGN_OR_RETURN(const FinishedRun run, RunImage(tool, arguments, options));
+  const RunReport& report = run.report;
+  if (report.exit_code != 0 && !report.timed_out) {
+    PrintMessage("record: the command failed (exit code " +
+                 std::to_string(report.exit_code) + "): nothing is recorded");
+    return report.exit_code;
+  }
+  RETURN_IF_ERROR(StoreProfile(tool, run.image.name, run.image.resolved,
+                               report.startup_chunks));
+  return 0;
 }
 
 }  // namespace morsel

@@ -91,6 +91,28 @@ VerbSpec VerifyVerb() {
       .run = RunVerify};
 }
 
+std::vector<OptionSpec> RunOptionSpecs() {
+  return {{"interactive", 'i', "", "keep standard input open"},
+          {"tty", 't', "", "give the command a terminal"},
+          {"volume", 'v', "HOST:DIR[:ro]", "bind a folder or file", true},
+          {"env", 'e', "NAME[=VALUE]", "set a variable", true},
+          {"user", 'u', "USER[:GROUP]", "run as, by name or number"},
+          {"workdir", 'w', "DIR", "working directory"},
+          {"memory", 'm', "SIZE", "memory limit, e.g. 512MiB"},
+          {"cpus", 0, "N", "CPU limit, e.g. 1.5"},
+          {"pids-limit", 0, "N", "limit of processes"},
+          {"hostname", 0, "NAME", "host name inside"},
+          {"entrypoint", 0, "PATH", "instead of the image's entrypoint"},
+          {"net", 0, "host|none", "network: the host's, or none (default)"},
+          {"cap-add", 0, "CAPABILITY", "add a capability", true},
+          {"cap-drop", 0, "CAPABILITY", "drop a capability, or ALL", true},
+          {"rm", 0, "", "accepted: the container is always removed"},
+          kReadOnly,
+          kOverlay,
+          kPlatform,
+          kStats};
+}
+
 VerbSpec RunVerb() {
   return {
       .name = "run",
@@ -108,30 +130,38 @@ VerbSpec RunVerb() {
                      .help = "what to run instead of the image's command",
                      .required = false,
                      .rest = true}},
-      .options =
-          {{"interactive", 'i', "", "keep standard input open"},
-           {"tty", 't', "", "give the command a terminal"},
-           {"volume", 'v', "HOST:DIR[:ro]", "bind a folder or file", true},
-           {"env", 'e', "NAME[=VALUE]", "set a variable", true},
-           {"user", 'u', "USER[:GROUP]", "run as, by name or number"},
-           {"workdir", 'w', "DIR", "working directory"},
-           {"memory", 'm', "SIZE", "memory limit, e.g. 512MiB"},
-           {"cpus", 0, "N", "CPU limit, e.g. 1.5"},
-           {"pids-limit", 0, "N", "limit of processes"},
-           {"hostname", 0, "NAME", "host name inside"},
-           {"entrypoint", 0, "PATH", "instead of the image's entrypoint"},
-           {"net", 0, "host|none", "network: the host's, or none (default)"},
-           {"cap-add", 0, "CAPABILITY", "add a capability", true},
-           {"cap-drop", 0, "CAPABILITY", "drop a capability, or ALL", true},
-           {"rm", 0, "", "accepted: the container is always removed"},
-           kReadOnly,
-           kOverlay,
-           kPlatform,
-           kStats},
+      .options = RunOptionSpecs(),
       .examples = {{"morsel run app:1.0", "Runs the image's own command."},
                    {"morsel run -it --net host oci:./images:python -- bash",
                     "Converts an image and opens a shell in it."}},
       .run = RunRun};
+}
+
+VerbSpec RecordVerb() {
+  std::vector<OptionSpec> options = RunOptionSpecs();
+  options.push_back({"for", 0, "SECONDS",
+                     "end the command after so long: for what runs for ever"});
+  options.push_back({"forget", 0, "", "remove the image's startup profile"});
+  return {
+      .name = "record",
+      .summary = "record what a start of an image reads",
+      .description =
+          "Runs the command as run does, and keeps with the image which chunks "
+          "were read, in their order: its startup profile. From then on "
+          "whoever attaches the image has them loaded ahead, whatever the "
+          "machine. Nothing is kept if the command fails. Record what "
+          "containers do until they are ready; for a server, --for.",
+      .arguments = {{.name = "NAME",
+                     .help = "an image, or a SOURCE as for convert",
+                     .complete = "image"},
+                    {.name = "COMMAND",
+                     .help = "what to run instead of the image's command",
+                     .required = false,
+                     .rest = true}},
+      .options = std::move(options),
+      .examples = {{"morsel record --for 10 web:1.0",
+                    "Records the first ten seconds of a server."}},
+      .run = RunRecord};
 }
 
 VerbSpec AttachVerb() {
@@ -432,10 +462,12 @@ const std::vector<OptionSpec>& CommonOptions() {
 
 const std::vector<VerbSpec>& Verbs() {
   static const std::vector<VerbSpec> verbs = {
-      ConvertVerb(), RunVerb(),   InspectVerb(), VerifyVerb(),     ImagesVerb(),
-      TagVerb(),     RmVerb(),    AttachVerb(),  DetachVerb(),     MountVerb(),
-      UmountVerb(),  AgentVerb(), StatVerb(),    TopVerb(),        RootsVerb(),
-      GcVerb(),      KeysVerb(),  DoctorVerb(),  CompletionVerb(), ManVerb(),
+      ConvertVerb(), RunVerb(),    RecordVerb(), InspectVerb(),
+      VerifyVerb(),  ImagesVerb(), TagVerb(),    RmVerb(),
+      AttachVerb(),  DetachVerb(), MountVerb(),  UmountVerb(),
+      AgentVerb(),   StatVerb(),   TopVerb(),    RootsVerb(),
+      GcVerb(),      KeysVerb(),   DoctorVerb(), CompletionVerb(),
+      ManVerb(),
   };
   return verbs;
 }

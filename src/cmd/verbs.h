@@ -26,6 +26,7 @@ Result<int> RunAgent(Tool& tool, const Arguments& arguments);
 
 // verb_run.cc
 Result<int> RunRun(Tool& tool, const Arguments& arguments);
+Result<int> RunRecord(Tool& tool, const Arguments& arguments);
 
 // verbs_stat.cc
 Result<int> RunStat(Tool& tool, const Arguments& arguments);

@@ -139,6 +139,8 @@ Json DescribeImage(const ImageName& name, const ResolvedImage& image) {
   json["virtual_size"] = manifest.virtual_size();
   json["chunk_count"] = static_cast<uint64_t>(manifest.chunk_count());
   json["stored_bytes"] = manifest.stored_bytes();
+  json["startup_chunks"] =
+      static_cast<uint64_t>(image.record.startup_chunks.size());
   Json contexts{Json::Array()};
   for (const auto& [context, wrapped] : image.record.wrapped_keys) {
     Json row;
@@ -174,7 +176,9 @@ std::string DescribeText(const ImageName& name, const ResolvedImage& image) {
          image.record.root + "\n" + "virtual size  " +
          HumanSize(manifest.virtual_size()) + "\n" + "chunks        " +
          std::to_string(manifest.chunk_count()) + ", " +
-         HumanSize(manifest.stored_bytes()) + "\n";
+         HumanSize(manifest.stored_bytes()) + "\n" + "startup       " +
+         std::to_string(image.record.startup_chunks.size()) +
+         " chunks recorded\n";
 }
 
 Result<OpenManifest> OpenSealed(Tool& tool, const std::string& name) {

@@ -53,6 +53,7 @@ Json DeviceJson(const Config& config, const AttachedDevice& device) {
   json["cache_misses"] = stats->cache_misses;
   json["bytes_loaded"] = stats->bytes_loaded;
   json["chunks_loaded"] = stats->chunks_loaded;
+  json["prefetched"] = stats->prefetched;
   return json;
 }
 

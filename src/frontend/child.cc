@@ -22,6 +22,7 @@
 #include "block/device_stats.h"
 #include "block/image_device.h"
 #include "block/overlay_device.h"
+#include "block/startup_recorder.h"
 #include "block/stats_device.h"
 #include "crypto/cipher.h"
 #include "frontend/fuse_file.h"
@@ -132,6 +133,21 @@ std::optional<LocalCacheChannel> ArenaOf(ReceivedMessage& message) {
                            .ring = std::move(message.fds[1])};
 }
 
+// The chunks of the startup profile that the manifest has.
+std::vector<ChunkRef> StartupRefs(const AgentSetup& setup,
+                                  const Manifest& manifest) {
+  std::vector<ChunkRef> refs;
+  for (const uint32_t index : setup.startup_chunks) {
+    const std::optional<size_t> position = manifest.FindChunk(index);
+    if (!position) continue;
+    const ManifestChunk chunk = manifest.ChunkAt(*position);
+    refs.push_back({.name = chunk.name,
+                    .root = setup.root,
+                    .stored_length = chunk.stored_length});
+  }
+  return refs;
+}
+
 Deadline InOneMinute() { return SystemClock().Now() + std::chrono::minutes(1); }
 
 // The device's stack, from the local cache up to the FUSE file.
@@ -164,6 +180,7 @@ class Child {
   std::optional<FuseSlots> slots_;
   std::optional<MappedDeviceStats> stats_;
   std::unique_ptr<LocalCacheSource> cache_;
+  std::optional<StartupRecorder> recorder_;
   std::unique_ptr<BlockDevice> image_;
   std::unique_ptr<BlockDevice> device_;
   std::unique_ptr<FuseFile> file_;
@@ -241,13 +258,19 @@ Status Child::OpenDevices(const AgentSetup& setup, OpenManifest manifest,
                   std::move(channel),
                   {{.hits = page.Of(DeviceCounter::kCacheHits),
                     .misses = page.Of(DeviceCounter::kCacheMisses),
-                    .bytes_loaded = page.Of(DeviceCounter::kBytesLoaded)}}));
+                    .bytes_loaded = page.Of(DeviceCounter::kBytesLoaded),
+                    .prefetched = page.Of(DeviceCounter::kPrefetched),
+                    .chunks_loaded = page.Of(DeviceCounter::kChunksLoaded)}}));
+  recorder_.emplace(page, manifest.manifest().virtual_size() / kChunkSize + 1);
+  if (recorder_->was_empty())
+    cache_->Prefetch(StartupRefs(setup, manifest.manifest()));
   const std::chrono::duration<double> timeout(setup.io_timeout_seconds);
   std::unique_ptr<BlockDevice> top = MakeImageDevice(
       std::move(manifest), *cache_, SystemClock(),
       {.root = setup.root,
        .io_timeout =
-           std::chrono::duration_cast<std::chrono::nanoseconds>(timeout)});
+           std::chrono::duration_cast<std::chrono::nanoseconds>(timeout),
+       .recorder = &*recorder_});
   if (overlay) {
     image_ = std::move(top);
     ASSIGN_OR_RETURN(top, OpenOverlayDevice(*image_, *std::move(overlay)));

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <deque>
+#include <iterator>
 #include <thread>
 #include <unordered_map>
 #include <vector>
@@ -28,6 +30,9 @@ constexpr auto kAskAgain = milliseconds(500);
 constexpr auto kLogAfter = std::chrono::seconds(5);
 // After so many views that were gone at once, the bytes themselves are sent.
 constexpr int kTriesBeforeOwned = 3;
+// Prefetches in flight, at most, and how long one may take.
+constexpr size_t kPrefetchesAtOnce = 64;
+constexpr uint32_t kPrefetchMs = 60'000;
 
 // Errors that more time may heal.
 bool MayHeal(Code code) {
@@ -37,7 +42,9 @@ bool MayHeal(Code code) {
 
 // A miss that waits: on the stack of who waits.
 struct Waiter {
+  ChunkName name;
   uint32_t expected = 0;  // bytes of an answer in line
+  bool loads = false;     // nobody else had asked for it when this did
   Bytes bytes;
   bool done = false;
   bool is_inline = false;
@@ -55,8 +62,8 @@ Result<ChunkView> OwnedView(const ChunkRef& ref, Bytes bytes) {
 class Source final : public LocalCacheSource {
  public:
   explicit Source(std::optional<LocalCacheCounters> counters)
-      : counters_(
-            counters.value_or(LocalCacheCounters{own_[0], own_[1], own_[2]})) {}
+      : counters_(counters.value_or(
+            LocalCacheCounters{own_[0], own_[1], own_[2], own_[3], own_[4]})) {}
   ~Source() override {
     {
       MutexLock lock(mutex_);
@@ -82,6 +89,7 @@ class Source final : public LocalCacheSource {
 
   Status Replace(LocalCacheChannel channel) override EXCLUDES(mutex_);
   Result<ChunkView> Get(const ChunkRef& ref, const Want& want) override;
+  void Prefetch(std::vector<ChunkRef> refs) override EXCLUDES(mutex_);
 
   bool IsConnected() const override EXCLUDES(mutex_) {
     MutexLock lock(mutex_);
@@ -89,16 +97,19 @@ class Source final : public LocalCacheSource {
   }
 
   LocalCacheStats Stats() const override {
-    return {counters_.hits, counters_.misses, counters_.bytes_loaded, retries_,
+    return {counters_.hits,
+            counters_.misses,
+            counters_.bytes_loaded,
+            counters_.prefetched,
+            counters_.chunks_loaded,
+            retries_,
             bad_pages_};
   }
 
  private:
-  void CountMiss(const ChunkRef& ref) const {
-    counters_.misses.fetch_add(1, std::memory_order_relaxed);
-    counters_.bytes_loaded.fetch_add(ref.stored_length,
-                                     std::memory_order_relaxed);
-  }
+  void CountMiss() const;
+  void CountLoaded(const ChunkRef& ref) const;
+  bool IsAskedFor(const ChunkName& name) const REQUIRES(mutex_);
   ArenaFind Find(const ChunkRef& ref, const Want& want);
   Status ReplaceRing(const Fd& ring) REQUIRES(mutex_);
   Result<ChunkView> GetOwned(const ChunkRef& ref, const Want& want,
@@ -124,13 +135,15 @@ class Source final : public LocalCacheSource {
   Status Dispatch(ByteSpan packet) EXCLUDES(mutex_);
   Status TakePart(const PartMessage& part) REQUIRES(mutex_);
   void Disconnect(const std::shared_ptr<const Fd>& socket) EXCLUDES(mutex_);
+  // Sends as many prefetches as may be in flight.
+  void SendPrefetches() REQUIRES(mutex_);
 
   // The hit path uses these two alone: the ring is there before the arena is.
   // Arenas are kept while this lives.
   std::atomic<const ArenaReader*> arena_{nullptr};
   std::optional<HitRing> ring_;
 
-  std::array<std::atomic<uint64_t>, 3> own_{};
+  std::array<std::atomic<uint64_t>, 5> own_{};
   const LocalCacheCounters counters_;
   std::atomic<uint64_t> retries_{0};
   std::atomic<uint64_t> bad_pages_{0};
@@ -141,6 +154,8 @@ class Source final : public LocalCacheSource {
   // Null while there is no daemon. Shared with who just sends or receives.
   std::shared_ptr<const Fd> socket_ GUARDED_BY(mutex_);
   std::unordered_map<uint64_t, Waiter*> waiters_ GUARDED_BY(mutex_);
+  std::deque<ChunkRef> to_prefetch_ GUARDED_BY(mutex_);
+  std::unordered_map<uint64_t, ChunkRef> prefetching_ GUARDED_BY(mutex_);
   uint64_t next_id_ GUARDED_BY(mutex_) = 1;
   bool stop_ GUARDED_BY(mutex_) = false;
   std::jthread reader_;
@@ -162,6 +177,8 @@ Status Source::Replace(LocalCacheChannel channel) {
   if (!channel.socket) return Ok();
   if (socket_ != nullptr) shutdown(socket_->get(), SHUT_RDWR);
   socket_ = std::make_shared<const Fd>(std::move(channel.socket));
+  prefetching_.clear();
+  SendPrefetches();
   changed_.NotifyAll();
   return Ok();
 }
@@ -170,6 +187,52 @@ Status Source::ReplaceRing(const Fd& ring) {
   if (ring_.has_value()) return ring_->ReplaceWith(ring);
   ASSIGN_OR_RETURN(ring_, HitRing::Map(ring));
   return Ok();
+}
+
+void Source::CountLoaded(const ChunkRef& ref) const {
+  counters_.chunks_loaded.fetch_add(1, std::memory_order_relaxed);
+  counters_.bytes_loaded.fetch_add(ref.stored_length,
+                                   std::memory_order_relaxed);
+}
+
+void Source::CountMiss() const {
+  counters_.misses.fetch_add(1, std::memory_order_relaxed);
+}
+
+bool Source::IsAskedFor(const ChunkName& name) const {
+  return std::any_of(
+             prefetching_.begin(), prefetching_.end(),
+             [&](const auto& each) { return each.second.name == name; }) ||
+         std::any_of(waiters_.begin(), waiters_.end(), [&](const auto& each) {
+           return each.second->name == name;
+         });
+}
+
+void Source::Prefetch(std::vector<ChunkRef> refs) {
+  const MutexLock lock(mutex_);
+  to_prefetch_.assign(std::make_move_iterator(refs.begin()),
+                      std::make_move_iterator(refs.end()));
+  SendPrefetches();
+}
+
+// Nothing here waits. A socket without room has answers to come, and each of
+// them sends more.
+void Source::SendPrefetches() {
+  while (socket_ != nullptr && !to_prefetch_.empty() &&
+         prefetching_.size() < kPrefetchesAtOnce) {
+    const ChunkRef& ref = to_prefetch_.front();
+    if (!IsAskedFor(ref.name) &&
+        Find(ref, {}).outcome != ArenaFind::Outcome::kHit) {
+      const GetMessage message{next_id_, ref,   Urgency::kPrefetch,
+                               false,    false, kPrefetchMs};
+      const Result<bool> sent =
+          TrySendMessage(socket_->get(), Encode(message), {});
+      if (!sent.ok() || !*sent) return;
+      prefetching_.emplace(next_id_++, ref);
+      counters_.prefetched.fetch_add(1, std::memory_order_relaxed);
+    }
+    to_prefetch_.pop_front();
+  }
 }
 
 ArenaFind Source::Find(const ChunkRef& ref, const Want& want) {
@@ -203,12 +266,12 @@ Result<ChunkView> Source::Get(const ChunkRef& ref, const Want& want) {
       case ArenaFind::Outcome::kMiss:
         break;
     }
-    if (!std::exchange(missed, true)) CountMiss(ref);
+    if (!std::exchange(missed, true)) CountMiss();
     Waiter waiter;
     RETURN_IF_ERROR(Ask(ref, want, false, suspect, waiter));
     if (waiter.is_inline) return OwnedView(ref, std::move(waiter.bytes));
   }
-  if (!missed) CountMiss(ref);
+  if (!missed) CountMiss();
   return GetOwned(ref, want, suspect);
 }
 
@@ -225,7 +288,7 @@ Status Source::Ask(const ChunkRef& ref, const Want& want, bool owned,
   bool logged = false;
   std::string cause = "nothing";
   for (auto now = begun; now < want.deadline; now = SystemClock().Now()) {
-    waiter = Waiter{ref.stored_length};
+    waiter = Waiter{ref.name, ref.stored_length};
     const auto answered = AskOnce(ref, want, owned, suspect, waiter);
     if (answered.ok() && *answered) return Ok();
     if (answered.ok()) continue;
@@ -274,6 +337,7 @@ Result<bool> Source::AskOnce(const ChunkRef& ref, const Want& want, bool owned,
   {
     MutexLock lock(mutex_);
     message.id = next_id_++;
+    waiter.loads = !IsAskedFor(ref.name);
     waiters_.emplace(message.id, &waiter);
   }
   const auto answered = SendAndWait(socket, message, want, waiter);
@@ -282,6 +346,7 @@ Result<bool> Source::AskOnce(const ChunkRef& ref, const Want& want, bool owned,
   // The answer may have come after all, just now.
   if (!waiter.done) return answered;
   if (waiter.error.has_value()) return *waiter.error;
+  if (waiter.loads) CountLoaded(ref);
   return true;
 }
 
@@ -355,6 +420,12 @@ Status Source::Dispatch(ByteSpan packet) {
   const auto* done = std::get_if<DoneMessage>(&message);
   if (done == nullptr)
     return MakeError(Code::kInvalid, "local cache protocol: greeted twice");
+  if (const auto it = prefetching_.find(done->id); it != prefetching_.end()) {
+    if (!done->error) CountLoaded(it->second);
+    prefetching_.erase(it);
+    SendPrefetches();
+    return Ok();
+  }
   // Who asked may have given up.
   const auto it = waiters_.find(done->id);
   if (it == waiters_.end()) return Ok();

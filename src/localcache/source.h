@@ -20,6 +20,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include "base/fd.h"
 #include "base/result.h"
@@ -37,8 +38,10 @@ struct LocalCacheChannel {
 struct LocalCacheStats {
   uint64_t hits = 0;
   uint64_t misses = 0;
-  uint64_t bytes_loaded = 0;  // stored lengths of the misses
-  uint64_t retries = 0;       // a hit whose generation changed meanwhile
+  uint64_t bytes_loaded = 0;   // stored lengths of the chunks loaded
+  uint64_t prefetched = 0;     // chunks that Prefetch asked for
+  uint64_t chunks_loaded = 0;  // that came; for many who wait at once, one
+  uint64_t retries = 0;        // a hit whose generation changed meanwhile
   uint64_t bad_pages = 0;
 };
 
@@ -48,6 +51,8 @@ struct LocalCacheCounters {
   std::atomic<uint64_t>& hits;
   std::atomic<uint64_t>& misses;
   std::atomic<uint64_t>& bytes_loaded;
+  std::atomic<uint64_t>& prefetched;
+  std::atomic<uint64_t>& chunks_loaded;
 };
 
 class LocalCacheSource : public ChunkSource {
@@ -71,6 +76,12 @@ class LocalCacheSource : public ChunkSource {
   // socket is of use only to a source that has no arena yet: hits begin.
   // kInvalid: the channel is of another layout; the old one stays.
   virtual Status Replace(LocalCacheChannel channel) = 0;
+
+  // Asks the daemon for those of `refs` that are not in the arena, in order and
+  // a few at once, behind what anybody reads (Urgency::kPrefetch). A hint:
+  // returns at once, forgets what fails, and begins when there is a daemon.
+  // In the place of what an earlier call has not asked for yet.
+  virtual void Prefetch(std::vector<ChunkRef> refs) = 0;
 
   // False from the moment that the daemon's end of the socket is closed until
   // Replace: it is down, or has cut this client off.

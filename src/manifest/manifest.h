@@ -24,6 +24,10 @@
 
 namespace morsel {
 
+// A startup profile, the indexes of the chunks that a start reads, has so many
+// at most: 480 MiB of an image.
+inline constexpr size_t kMaxStartupChunks = 960;
+
 struct ManifestChunk {
   uint32_t index = 0;          // the chunk begins at index * kChunkSize
   uint32_t stored_length = 0;  // bytes

@@ -65,6 +65,9 @@ struct ManifestRecord {
   uint64_t virtual_size = 0;
   uint64_t stored_bytes = 0;
   uint64_t chunk_count = 0;
+  // The startup profile: the indexes of the chunks that a start reads, in that
+  // order; a hint. Empty: none was recorded.
+  std::vector<uint32_t> startup_chunks;
 };
 
 // images/<name>/<tag>.json
@@ -167,6 +170,11 @@ class Origin {
   // Adds a wrapping for another context to a record.
   Status AddWrapping(const std::string& manifest_id, const std::string& context,
                      const WrappedKey& wrapped);
+
+  // Keeps what a start reads (see ManifestRecord) with the manifest, in the
+  // place of what was recorded before. kNotFound; kInvalid: too many.
+  Status SetStartupChunks(const std::string& manifest_id,
+                          const std::vector<uint32_t>& chunks);
 
   // All of them; a damaged pointer has a row that says so.
   Result<std::vector<ImageRow>> ListImages();

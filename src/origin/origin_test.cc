@@ -75,6 +75,23 @@ TEST_P(OriginTest, PublishesAnImageThatResolvesByTagAndById) {
   EXPECT_GT(origin_.ReadPointer(Name("app:1"))->created_unix_seconds, 0);
 }
 
+TEST_P(OriginTest, AStartupProfileStaysWithItsManifest) {
+  const std::string id =
+      PublishTestImage(origin_, *keys_, "app:1", 5, 1).value();
+  EXPECT_TRUE(origin_.ReadRecord(id)->startup_chunks.empty());
+  ASSERT_TRUE(origin_.SetStartupChunks(id, {4, 0}).ok());
+  ASSERT_TRUE(origin_.TagImage(Name("app:1"), Name("b"), *keys_).ok());
+  EXPECT_EQ(origin_.Resolve(Name("b"))->record.startup_chunks,
+            (std::vector<uint32_t>{4, 0}));
+  ASSERT_TRUE(origin_.SetStartupChunks(id, {}).ok());
+  EXPECT_TRUE(origin_.ReadRecord(id)->startup_chunks.empty());
+  EXPECT_EQ(origin_.SetStartupChunks(std::string(64, 'a'), {1}).error().code,
+            Code::kNotFound);
+  EXPECT_EQ(
+      origin_.SetStartupChunks(id, std::vector<uint32_t>(1000)).error().code,
+      Code::kInvalid);
+}
+
 TEST_P(OriginTest, SaysNotFoundForWhatWasNeverPublished) {
   EXPECT_EQ(origin_.Resolve(Name("app")).error().code, Code::kNotFound);
   EXPECT_EQ(origin_.Resolve(Name("app@" + std::string(64, 'a'))).error().code,

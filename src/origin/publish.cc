@@ -204,6 +204,22 @@ Status Origin::AddWrapping(const std::string& manifest_id,
       });
 }
 
+Status Origin::SetStartupChunks(const std::string& manifest_id,
+                                const std::vector<uint32_t>& chunks) {
+  if (chunks.size() > kMaxStartupChunks)
+    return MakeError(Code::kInvalid, "a startup profile of more than " +
+                                         std::to_string(kMaxStartupChunks) +
+                                         " chunks");
+  return RetryWhileChanged(
+      "the record of the manifest " + manifest_id, [&]() -> Status {
+        ASSIGN_OR_RETURN(Versioned<ManifestRecord> record,
+                         LoadRecord(store_, manifest_id));
+        record.value.startup_chunks = chunks;
+        return ReplaceDocument(store_, RecordKey(manifest_id),
+                               EncodeRecord(record.value), record.version);
+      });
+}
+
 Status Origin::TagImage(const ImageName& from, const ImageName& to,
                         KeyService& keys) {
   ASSIGN_OR_RETURN(const ResolvedImage image, Resolve(from));

@@ -200,13 +200,15 @@ Json EncodeRecord(const ManifestRecord& record) {
   keys = Json(Json::Object());
   for (const auto& [context, wrapped] : record.wrapped_keys)
     keys[context] = EncodeWrappedKey(wrapped);
+  if (record.startup_chunks.empty()) return json;
+  json["startup_chunks"] = record.startup_chunks;
   return json;
 }
 
 Result<ManifestRecord> DecodeRecord(const Json& json) {
-  RETURN_IF_ERROR(
-      CheckMembers(json, {"id", "root", "next_root", "wrapped_keys",
-                          "virtual_size", "stored_bytes", "chunk_count"}));
+  RETURN_IF_ERROR(CheckMembers(
+      json, {"id", "root", "next_root", "wrapped_keys", "virtual_size",
+             "stored_bytes", "chunk_count", "startup_chunks"}));
   ManifestRecord record;
   ASSIGN_OR_RETURN(record.id, GetChecked(json, "id", IsManifestId));
   ASSIGN_OR_RETURN(record.root, GetOptional(json, "root", IsRootId));
@@ -227,6 +229,10 @@ Result<ManifestRecord> DecodeRecord(const Json& json) {
       return Bad("wrapped_keys");
     ASSIGN_OR_RETURN(record.wrapped_keys[context], DecodeWrappedKey(wrapped));
   }
+  Result<std::vector<uint32_t>> chunks = json.GetNumbers("startup_chunks");
+  if (!chunks.ok() || chunks->size() > kMaxStartupChunks)
+    return Bad("startup_chunks");
+  record.startup_chunks = std::move(chunks).value();
   return record;
 }
 

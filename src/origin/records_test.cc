@@ -42,6 +42,12 @@ TEST(Records, ComeBackAsTheyWere) {
   EXPECT_EQ(EncodeRootState(DecodeRootState(state).value()), state);
   const Json pointer = EncodePointer(SomePointer());
   EXPECT_EQ(EncodePointer(DecodePointer(pointer).value()), pointer);
+  ManifestRecord recorded = SomeRecord();
+  recorded.startup_chunks = {5, 0, 4294967295};
+  EXPECT_EQ(DecodeRecord(EncodeRecord(recorded))->startup_chunks,
+            recorded.startup_chunks);
+  recorded.startup_chunks.resize(kMaxStartupChunks + 1);
+  EXPECT_EQ(DecodeRecord(EncodeRecord(recorded)).error().code, Code::kCorrupt);
   ManifestRecord emptied = SomeRecord();
   emptied.root.clear();
   emptied.wrapped_keys.clear();

@@ -114,6 +114,13 @@ std::vector<std::string> ContainerFolder::RuncCommand() const {
           runc_log(), "--log-format", "json"};
 }
 
+Status ContainerFolder::Kill() const {
+  std::vector<std::string> command = RuncCommand();
+  command.insert(command.end(), {"kill", id_, "KILL"});
+  RETURN_IF_ERROR(RunChecked(command));
+  return Ok();
+}
+
 Status ContainerFolder::DeleteFromRunc() const {
   std::error_code error;
   if (std::filesystem::exists(runc_root_ + "/" + id_, error)) {

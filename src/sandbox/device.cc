@@ -5,6 +5,7 @@
 #include <sys/mount.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <optional>
 
@@ -23,6 +24,20 @@ constexpr double kEndWaitSeconds = 10;
 // no user to be seen is tried again for two seconds.
 constexpr int kBusyAttempts = 40;
 constexpr int kBusyPauseMs = 50;
+
+// The startup profile as far as its chunks have `limit` bytes together.
+std::vector<uint32_t> WithinBytes(const ResolvedImage& image, uint64_t limit) {
+  std::vector<uint32_t> chunks = image.record.startup_chunks;
+  uint64_t sum = 0;
+  const auto is_over = [&](uint32_t index) {
+    const std::optional<size_t> position = image.manifest.FindChunk(index);
+    if (position) sum += image.manifest.ChunkAt(*position).stored_length;
+    return sum > limit;
+  };
+  chunks.erase(std::find_if(chunks.begin(), chunks.end(), is_over),
+               chunks.end());
+  return chunks;
+}
 
 Result<AgentSetup> MakeSetup(const Config& config, const ImageName& name,
                              const ResolvedImage& image,
@@ -43,6 +58,9 @@ Result<AgentSetup> MakeSetup(const Config& config, const ImageName& name,
   setup.cache_memory_bytes = config.SizeBytes("local_cache.memory_bytes");
   setup.cache_origin_requests =
       static_cast<uint32_t>(config.Integer("local_cache.origin_requests"));
+  setup.startup_chunks =
+      WithinBytes(image, std::min(config.SizeBytes("agent.prefetch_bytes"),
+                                  setup.cache_memory_bytes / 2));
   setup.cache_uid = static_cast<uint32_t>(config.Integer("local_cache.uid"));
   setup.child_uid = static_cast<uint32_t>(config.Integer("agent.uid"));
   setup.thread_count = static_cast<uint32_t>(config.Integer("agent.threads"));

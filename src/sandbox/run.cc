@@ -11,6 +11,8 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
+#include <utility>
 
 #include "base/clock.h"
 #include "base/process.h"
@@ -42,6 +44,37 @@ class StopWatch {
   std::chrono::steady_clock::time_point last_ = SystemClock().Now();
 };
 
+// When a command that may not run for ever is asked, and then made, to end.
+class TimeLimit {
+ public:
+  explicit TimeLimit(std::optional<std::chrono::milliseconds> limit) {
+    if (limit) due_ = SystemClock().Now() + *limit;
+  }
+  // How long to wait for the next signal; -1: none is to come.
+  int PollMs() const {
+    if (!due_) return -1;
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(
+        *due_ - SystemClock().Now());
+    return static_cast<int>(std::clamp<int64_t>(left.count(), 0, 60'000));
+  }
+  // The signal whose time has come, once; or 0.
+  int Due() {
+    if (!due_ || SystemClock().Now() < *due_) return 0;
+    if (std::exchange(is_asked_, true)) {
+      due_.reset();
+      return SIGKILL;
+    }
+    due_ = SystemClock().Now() + kTimeToEnd;
+    return SIGTERM;
+  }
+
+ private:
+  static constexpr std::chrono::seconds kTimeToEnd{10};
+
+  std::optional<Deadline> due_;
+  bool is_asked_ = false;
+};
+
 // A failure of our own with the exit code that it gives.
 struct Failure {
   int exit_code = kRunFailed;
@@ -59,6 +92,7 @@ Json StatsToJson(const DeviceStats& stats) {
   json["cache_misses"] = stats.cache_misses;
   json["bytes_loaded"] = stats.bytes_loaded;
   json["chunks_loaded"] = stats.chunks_loaded;
+  json["prefetched"] = stats.prefetched;
   return json;
 }
 
@@ -78,6 +112,7 @@ class ContainerRun {
                                       const ProcessPlan& plan) const;
   Result<int> StartAndWait();
   Result<int> WaitForwarding(const Child& runc);
+  void EndCommand(const Child& runc, int signal) const;
   std::optional<Failure> FailureOfRunc() const;
   Status CleanUp();
 
@@ -206,12 +241,26 @@ Result<int> ContainerRun::StartAndWait() {
   return WaitForwarding(runc);
 }
 
+// runc forwards all but SIGKILL, which it cannot see.
+void ContainerRun::EndCommand(const Child& runc, int signal) const {
+  if (signal == SIGKILL)
+    static_cast<void>(folder_->Kill());  // it may have ended just now
+  else
+    ::syscall(SYS_pidfd_send_signal, runc.pidfd.get(), signal, nullptr, 0);
+}
+
 Result<int> ContainerRun::WaitForwarding(const Child& runc) {
+  TimeLimit limit(request_.options.time_limit);
   while (true) {
     std::array<pollfd, 2> polled = {pollfd{runc.pidfd.get(), POLLIN, 0},
                                     pollfd{request_.signals.fd(), POLLIN, 0}};
-    if (::poll(polled.data(), polled.size(), -1) < 0 && errno != EINTR)
+    if (::poll(polled.data(), polled.size(), limit.PollMs()) < 0 &&
+        errno != EINTR)
       return ErrnoError(errno, "wait for runc");
+    if (const int signal = limit.Due(); signal != 0) {
+      report_.timed_out = true;
+      EndCommand(runc, signal);
+    }
     if (polled[0].revents != 0) return WaitChild(runc);
     while (const auto signal = request_.signals.Take()) {
       if (signal->from_terminal) continue;
@@ -262,6 +311,7 @@ Status ContainerRun::CleanUp() {
   const DeviceFolder device(request_.config, request_.device.id);
   if (Result<DeviceStats> stats = ReadDeviceStats(device.path()); stats.ok()) {
     report_.device_stats = StatsToJson(*stats);
+    report_.startup_chunks = std::move(stats->startup_chunks);
     if (stats->errors > 0) report_.device_fault = device.LastLogLine();
   }
   if (!device.IsServed())

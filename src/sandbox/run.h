@@ -15,6 +15,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/config.h"
 #include "base/json.h"
@@ -55,6 +56,10 @@ struct RunReport {
   // The device's counters when the command had ended (block/device_stats.h),
   // by their names; null if the agent was dead.
   Json device_stats;
+  // Which chunks it read first, in order; at most kMaxStartupChunks.
+  std::vector<uint32_t> startup_chunks;
+  // The command was ended since RunOptions::time_limit had passed.
+  bool timed_out = false;
 };
 
 struct RunRequest {

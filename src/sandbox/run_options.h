@@ -6,6 +6,7 @@
 // Thread safety: values.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -47,6 +48,8 @@ struct RunOptions {
   bool read_only = false;                 // the root
   Network network = Network::kNone;
   std::vector<BindMount> binds;
+  // How long the command runs: then it gets SIGTERM, and SIGKILL 10 s later.
+  std::optional<std::chrono::milliseconds> time_limit;
   bool terminal = false;     // -t: standard input must be one
   bool interactive = false;  // -i: else standard input is empty
   std::vector<std::string> add_capabilities;   // "NET_ADMIN", "ALL"
