@@ -157,6 +157,16 @@ Status WriteFileAtomically(const std::string& path, ByteSpan bytes, mode_t mode,
   return durability == Durability::kPowerCut ? SyncParent(path) : Ok();
 }
 
+Result<std::string> CanonicalPath(const std::string& path) {
+  std::error_code error;
+  const auto canonical = std::filesystem::weakly_canonical(
+      std::filesystem::absolute(path, error), error);
+  if (error) return MakeError(Code::kInvalid, path + ": " + error.message());
+  std::string text = canonical.string();
+  if (text.size() > 1 && text.back() == '/') text.pop_back();
+  return text;
+}
+
 Status MakeDirectories(const std::string& path, mode_t mode) {
   const std::filesystem::path target(path);
   std::filesystem::path made;

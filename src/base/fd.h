@@ -58,6 +58,10 @@ enum class Durability { kPowerCut, kUntilReboot };
 Status WriteFileAtomically(const std::string& path, ByteSpan bytes, mode_t mode,
                            Durability durability = Durability::kPowerCut);
 
+// The one absolute name of what lies at `path`, as the kernel has it: links
+// followed, no "." or "..", no slash at the end. What is missing at the end of
+// it is taken as it is named. kInvalid if it cannot be followed.
+Result<std::string> CanonicalPath(const std::string& path);
 // mkdir -p. Folders that it makes get `mode`.
 Status MakeDirectories(const std::string& path, mode_t mode);
 

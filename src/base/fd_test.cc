@@ -103,6 +103,21 @@ TEST_F(FdTest, AnAtomicWriteThatFailsKeepsTheOldAndLeavesNoPart) {
             Code::kNotFound);
 }
 
+TEST_F(FdTest, APathHasOneCanonicalName) {
+  ASSERT_TRUE(MakeDirectories(At("a/b"), 0700).ok());
+  const std::string here = CanonicalPath(At("a")).value();
+  std::filesystem::create_directory_symlink(At("a"), At("link"));
+  EXPECT_EQ(CanonicalPath(At("link/b/../b/")).value(), here + "/b");
+  EXPECT_EQ(CanonicalPath(At("link/none/x/")).value(), here + "/none/x");
+  EXPECT_EQ(CanonicalPath("/").value(), "/");
+  EXPECT_EQ(CanonicalPath(".").value(),
+            std::filesystem::current_path().string());
+  EXPECT_EQ(CanonicalPath("not-there").value(),
+            std::filesystem::current_path().string() + "/not-there");
+  std::filesystem::create_symlink("loop", At("loop"));
+  EXPECT_EQ(CanonicalPath(At("loop/x")).error().code, Code::kInvalid);
+}
+
 TEST_F(FdTest, MakeDirectoriesIsContentWithWhatIsThere) {
   ASSERT_TRUE(MakeDirectories(At("a/b/c"), 0700).ok());
   ASSERT_TRUE(MakeDirectories(At("a/b/c/"), 0700).ok());

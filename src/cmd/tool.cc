@@ -39,14 +39,8 @@ Status ApplyCommonOptions(const Arguments& arguments, Config& config) {
 Status MakeCanonical(const char* key, Config& config) {
   const std::string& path = config.Text(key);
   if (path.empty()) return Ok();
-  std::error_code error;
-  const auto canonical = std::filesystem::weakly_canonical(path, error);
-  if (error)
-    return MakeError(Code::kInvalid,
-                     std::string(key) + " " + path + ": " + error.message());
-  std::string text = canonical.string();
-  if (text.size() > 1 && text.back() == '/') text.pop_back();
-  return config.Set(key, std::move(text));
+  ASSIGN_OR_RETURN_AS(std::string canonical, CanonicalPath(path), key);
+  return config.Set(key, std::move(canonical));
 }
 
 }  // namespace

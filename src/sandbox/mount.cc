@@ -61,22 +61,23 @@ std::vector<std::string_view> SplitWords(std::string_view line) {
 // there at once the second finds the first's mount. It is the folder's own that
 // is locked, beneath all mounts.
 Result<Fd> LockMountPoint(const std::string& dir) {
+  std::error_code error;
+  if (!std::filesystem::is_directory(dir, error))
+    return MakeError(Code::kInvalid, dir + " is not a folder; make it first");
   ASSIGN_OR_RETURN(Fd folder, OpenFile(dir, O_RDONLY | O_DIRECTORY));
   if (::flock(folder.get(), LOCK_EX) != 0)
     return ErrnoError(errno, "lock " + dir);
   return folder;
 }
 
-// Whether `dir` is an empty folder with nothing mounted on it yet.
+// Whether the folder `dir` is empty, with nothing mounted on it yet.
 Status CheckMountPoint(const std::string& dir) {
-  std::error_code error;
-  if (!std::filesystem::is_directory(dir, error))
-    return MakeError(Code::kInvalid, dir + " is not a folder; make it first");
   ASSIGN_OR_RETURN(const std::vector<MountInfo> mounts, ListMounts());
   for (const MountInfo& mount : mounts)
     if (mount.dir == dir)
       return MakeError(Code::kExists, dir + " has " + mount.source +
                                           " mounted already; umount it first");
+  std::error_code error;
   if (!std::filesystem::is_empty(dir, error) || error)
     return MakeError(Code::kInvalid, dir + " is not empty");
   return Ok();
@@ -90,15 +91,6 @@ Result<bool> IsTopMount(const std::string& dir, const std::string& source) {
       std::find_if(mounts.rbegin(), mounts.rend(),
                    [&](const MountInfo& mount) { return mount.dir == dir; });
   return top != mounts.rend() && top->source == source;
-}
-
-Result<std::string> AbsolutePath(const std::string& dir) {
-  std::error_code error;
-  const auto path = std::filesystem::weakly_canonical(dir, error);
-  if (error) return MakeError(Code::kInvalid, dir + ": " + error.message());
-  std::string text = path.string();
-  if (text.size() > 1 && text.back() == '/') text.pop_back();
-  return text;
 }
 
 }  // namespace
@@ -137,8 +129,7 @@ Status EnsureJournal(const LoopDevice& loop) {
 
 Status MountImage(const Config& config, const AttachedDevice& device,
                   const std::string& dir) {
-  ASSIGN_OR_RETURN(const std::string path, AbsolutePath(dir));
-  RETURN_IF_ERROR(CheckMountPoint(path));
+  ASSIGN_OR_RETURN(const std::string path, CanonicalPath(dir));
   ASSIGN_OR_RETURN(const Fd lock, LockMountPoint(path));
   RETURN_IF_ERROR(CheckMountPoint(path));
   ASSIGN_OR_RETURN(const LoopDevice loop,
@@ -157,7 +148,7 @@ Status MountImage(const Config& config, const AttachedDevice& device,
 }
 
 Status UmountImage(const Config& config, const std::string& dir) {
-  ASSIGN_OR_RETURN(const std::string path, AbsolutePath(dir));
+  ASSIGN_OR_RETURN(const std::string path, CanonicalPath(dir));
   ASSIGN_OR_RETURN(const std::vector<DeviceFolder> folders,
                    DeviceFolder::List(config));
   for (const DeviceFolder& folder : folders) {
