@@ -21,6 +21,27 @@ run app:1 >"$WORK/out" || fail "the image's own command"
 mkdir "$WORK/vol"
 run -v "$WORK/vol:/vol" app:1 -- sh -c 'echo in >/vol/file'
 [[ $(cat "$WORK/vol/file") == in ]] || fail "-v"
+# An image that is mounted below a folder is seen in it, as anything is.
+mkdir "$WORK/vol/image"
+ln -s "$WORK/vol" "$WORK/vol-link"
+morsel mount --read-only app:1 "$WORK/vol/image"
+for below in "$WORK/vol" "$WORK/vol-link"; do
+  run -v "$below:/vol" app:1 -- test -d /vol/image/srv/app ||
+    fail "-v: a mounted image is not seen"
+done
+# It is in use for as long as the container runs, and is let go after it.
+mkfifo "$WORK/vol/go"
+exec {GO}<>"$WORK/vol/go"
+start "$MORSEL_BIN/morsel" run -v "$WORK/vol:/vol" app:1 -- \
+  sh -c 'echo ready; read x </vol/go; test -d /vol/image/srv/app' >"$WORK/said"
+pid=$!
+wait_until grep -q ready "$WORK/said"
+expect_exit 1 morsel umount "$WORK/vol/image"
+expect_text "$WORK/err" "a container"
+echo >&"$GO"
+wait "$pid" || fail "-v: the image was taken from a running container"
+expect_exit 0 morsel umount "$WORK/vol/image"
+rmdir "$WORK/vol/image"
 expect_exit 1 morsel run -v "$WORK/vol:/vol:ro" app:1 -- sh -c 'touch /vol/x 2>/dev/null'
 expect_exit 1 morsel run --read-only app:1 -- sh -c 'touch /x 2>/dev/null'
 expect_exit 0 morsel run app:1 -- sh -c 'touch /x'
@@ -89,7 +110,7 @@ expect_exit 125 morsel run --no-such-option app:1 -- true
 expect_exit 126 morsel run app:1 -- /etc
 
 # Signals reach the command.
-start "$MORSEL_BIN/morsel" run app:1 -- sh -c 'trap "exit 9" TERM; echo ready; while :; do read -t 1 x; done' \
+start "$MORSEL_BIN/morsel" run app:1 -- sh -c 'trap "exit 9" TERM; echo ready; while :; do sleep 1 & wait $!; done' \
   >"$WORK/sig"
 pid=$!
 wait_until grep -q ready "$WORK/sig"

@@ -121,7 +121,9 @@ VerbSpec RunVerb() {
           "Starts a container whose file system is loaded as it is read, with "
           "the image's own environment, user, working directory and command. "
           "A SOURCE is converted first. The exit status of the command is "
-          "passed on.\n\nThere is no -d, ps or exec: for long-running "
+          "passed on.\n\nWhat is mounted below a folder of -v is seen too, an "
+          "image of 'morsel mount' as well: its device is then in use until "
+          "the container ends.\n\nThere is no -d, ps or exec: for long-running "
           "containers there is containerd.",
       .arguments = {{.name = "NAME",
                      .help = "an image, or a SOURCE as for convert",

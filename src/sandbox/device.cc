@@ -146,6 +146,21 @@ std::string UsersOf(const DeviceFolder& folder) {
   return users;
 }
 
+// Nobody is to be seen, and it is busy for good.
+Error InUseUnseen(const DeviceFolder& folder) {
+  const std::string what = folder.disk_path() + " is in use";
+  const Result<std::vector<LoopInfo>> loops =
+      FindLoopDevices(folder.disk_path());
+  if (loops.ok() && !loops->empty())
+    return MakeError(Code::kExists,
+                     what + " by " + loops->front().path +
+                         ", which is open or mounted where this process does "
+                         "not see it, as by a container that was given its "
+                         "folder with -v; detach it when that has ended");
+  return MakeError(Code::kExists, what + "; `fuser -vm " + folder.fuse_dir() +
+                                      "` shows by whom");
+}
+
 Status UnmountFuse(const DeviceFolder& folder) {
   for (int attempt = 0; attempt < kBusyAttempts; ++attempt) {
     if (::umount2(folder.fuse_dir().c_str(), UMOUNT_NOFOLLOW) == 0 ||
@@ -158,9 +173,7 @@ Status UnmountFuse(const DeviceFolder& folder) {
                        folder.disk_path() + " is in use by " + users);
     ::poll(nullptr, 0, kBusyPauseMs);
   }
-  return MakeError(Code::kExists, folder.disk_path() +
-                                      " is in use; `fuser -vm " +
-                                      folder.fuse_dir() + "` shows by whom");
+  return InUseUnseen(folder);
 }
 
 // The device is unmounted: its agent ends by itself, or is made to. A kill

@@ -19,8 +19,12 @@ class PrivateMounts {
  public:
   // What other devices of Morsel have mounted is let go in here, or it could
   // not be detached before our end: where mounts do not propagate, a copy
-  // keeps the file system. Mounts that hold one of `needed_paths` stay.
-  // kDenied: needs root.
+  // keeps the file system. Two kinds stay: mounts that hold one of
+  // `needed_paths`, and images that are mounted below one, as whoever binds a
+  // folder wants what is seen in it. Those are in use until our end. FUSE files
+  // of devices below a needed path go all the same: they are none of a
+  // container's, and would keep every device of the worker.
+  // kDenied: needs root. kInvalid: a path cannot be followed.
   static Result<PrivateMounts> Enter(
       const Config& config, const std::vector<std::string>& needed_paths);
   PrivateMounts(PrivateMounts&&) noexcept = default;
