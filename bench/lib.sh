@@ -142,11 +142,12 @@ worker_cache() {
   done
 }
 
-# zone_node SETTING VALUE...: a node of the zone cache: ADDRESS and NODE_PID.
+# zone_node SETTING VALUE...: a node of the zone cache: ADDRESS and NODE_PID. It
+# is started by the words of NODE_BY, if they are set.
 # shellcheck disable=SC2034  # for whoever calls
 zone_node() {
   local out=$WORK/node-$RANDOM$RANDOM
-  "$MORSEL_BIN/morsel-zonecache" --zone_node.listen 127.0.0.1:0 "$@" \
+  ${NODE_BY:-} "$MORSEL_BIN/morsel-zonecache" --zone_node.listen 127.0.0.1:0 "$@" \
     >"$out" 2>&1 &
   NODE_PID=$!
   at_exit "kill $NODE_PID; wait $NODE_PID"

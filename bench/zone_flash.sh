@@ -37,22 +37,6 @@ end_cgroups() {
 }
 at_exit end_cgroups
 
-start_node() {
-  local out=$WORK/node
-  mkdir -p "$WORK/flash"
-  in_cgroup node "$MORSEL_BIN/morsel-zonecache" \
-    --zone_node.listen 127.0.0.1:0 --zone_node.memory_bytes "${memory_mib}MiB" \
-    --zone_node.flash_path "$WORK/flash/node" \
-    --zone_node.flash_bytes $((2 * data_mib))MiB >"$out" 2>&1 &
-  PID=$!
-  at_exit "kill $PID; wait $PID"
-  until grep -qs listening "$out"; do
-    kill -0 "$PID" || die "no node: $(cat "$out")"
-    read -rt 0.05 <> <(:) || true
-  done
-  ADDRESS=$(sed -n 's/listening on //p' "$out")
-}
-
 start_extstore() {
   local out=$WORK/memcached
   MEMCACHED_PORT_FILENAME=$out in_cgroup extstore memcached -l 127.0.0.1 -p -1 \
@@ -76,8 +60,11 @@ figure() {
     + " \(.operations) hit, server \(.server_cpu_us) us CPU"' <<<"$LINE")"
 }
 
-start_node
-ours=$ADDRESS our_pid=$PID
+mkdir "$WORK/flash"
+NODE_BY="in_cgroup node" zone_node --zone_node.memory_bytes "${memory_mib}MiB" \
+  --zone_node.flash_path "$WORK/flash/node" \
+  --zone_node.flash_bytes $((2 * data_mib))MiB
+ours=$ADDRESS our_pid=$NODE_PID
 start_extstore
 theirs=$ADDRESS their_pid=$PID
 row "data, limit with page cache, memory for values" \
