@@ -89,6 +89,22 @@ expect_exit 126 morsel run -v "$WORK/vol:/vol" app:1 -- /vol/file
 cp "$WORK/vol/file" "$WORK/vol/is not found"
 expect_exit 126 morsel run -v "$WORK/vol:/vol" app:1 -- "/vol/is not found"
 expect_exit 126 morsel run -v "$WORK/vol:/vol" app:1 -- /vol/file/x
+# What runc notices only when it becomes the command, and has no word for.
+printf '#!/missing\n' >"$WORK/vol/script"
+printf '#!/vol/script\n' >"$WORK/vol/outer"
+printf '#!/etc/passwd\n' >"$WORK/vol/refused"
+printf 'neither' >"$WORK/vol/neither"
+chmod 755 "$WORK/vol"/{script,outer,refused,neither}
+for command in /vol/script /vol/outer; do
+  expect_exit 127 morsel run -v "$WORK/vol:/vol" app:1 -- "$command"
+  expect_text "$WORK/err" "/missing"
+done
+expect_exit 127 morsel run -v "$WORK/vol/script:/new/place" app:1 -- /new/place
+expect_exit 126 morsel run -v "$WORK/vol:/vol" app:1 -- /vol/refused
+expect_exit 126 morsel run -v "$WORK/vol:/vol" app:1 -- /vol/neither
+printf '#!/vol/sh\nexit 5\n' >"$WORK/vol/script"
+ln -s /bin/sh "$WORK/vol/sh"
+expect_exit 5 morsel run -v "$WORK/vol:/vol" app:1 -- /vol/outer
 expect_exit 125 morsel run -v "$WORK/vol:/" app:1 -- true
 expect_exit 126 morsel run -v "$WORK/vol:/vol" app:1 -- /etc
 expect_exit 125 morsel run nothing:1

@@ -21,7 +21,6 @@ namespace {
 constexpr uint64_t kMaxTextFileBytes = 4 * kMiB;
 // As docker: -1 and what does not fit a signed 32-bit number is refused.
 constexpr uint64_t kMaxId = 0x7FFFFFFF;
-constexpr mode_t kAnyExecute = S_IXUSR | S_IXGRP | S_IXOTH;
 
 std::vector<std::string_view> Split(std::string_view text, char separator) {
   std::vector<std::string_view> parts;
@@ -116,18 +115,23 @@ Result<Rootfs> Rootfs::Open(const std::string& dir) {
   return Rootfs(std::move(root));
 }
 
-Result<Fd> Rootfs::OpenInside(const std::string& path, uint64_t flags) const {
+Result<Fd> OpenBelow(const Fd& dir, const std::string& path, uint64_t flags,
+                     uint64_t resolve) {
   open_how how{};
   how.flags = flags | O_CLOEXEC;
-  how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
+  how.resolve = resolve | RESOLVE_NO_MAGICLINKS;
   // EAGAIN: something was renamed meanwhile; the kernel asks to try again.
   for (int attempt = 0; attempt < 16; ++attempt) {
     const long fd =
-        ::syscall(SYS_openat2, root_.get(), path.c_str(), &how, sizeof(how));
+        ::syscall(SYS_openat2, dir.get(), path.c_str(), &how, sizeof(how));
     if (fd >= 0) return Fd(static_cast<int>(fd));
     if (errno != EAGAIN && errno != EINTR) break;
   }
-  return ErrnoError(errno, "open " + path + " in the image");
+  return ErrnoError(errno, "open " + path + " in the container");
+}
+
+Result<Fd> Rootfs::OpenInside(const std::string& path, uint64_t flags) const {
+  return OpenBelow(root_, path, flags, RESOLVE_IN_ROOT);
 }
 
 Result<std::string> Rootfs::ReadTextFile(const std::string& path) const {
@@ -186,68 +190,6 @@ Result<ContainerUser> Rootfs::LookUpUser(const std::string& spec) const {
                                           "'; -u USER:GID works without");
   }
   return found;
-}
-
-Result<std::string> Rootfs::FindCommand(const std::string& command,
-                                        const std::string& search_path,
-                                        const std::string& working_dir) const {
-  std::vector<std::string> candidates;
-  if (command.find('/') != std::string::npos) {
-    candidates.push_back(command[0] == '/' ? command
-                                           : working_dir + "/" + command);
-  } else if (!command.empty()) {
-    for (const std::string_view folder : Split(search_path, ':'))
-      if (!folder.empty())
-        candidates.push_back(std::string(folder) + "/" + command);
-  }
-  bool found_other = false;
-  for (const std::string& candidate : candidates) {
-    const Result<Fd> fd = OpenInside(candidate, O_PATH);
-    struct stat info;
-    if (!fd.ok() || ::fstat(fd->get(), &info) != 0) continue;
-    if (S_ISREG(info.st_mode) && (info.st_mode & kAnyExecute) != 0) {
-      RETURN_IF_ERROR(CheckProgram(candidate));
-      return candidate;
-    }
-    found_other = true;
-  }
-  if (found_other)
-    return MakeError(Code::kDenied,
-                     "'" + command + "' in the image is no executable file");
-  return MakeError(Code::kNotFound, "no command '" + command +
-                                        "' in the image" +
-                                        (command.find('/') == std::string::npos
-                                             ? " (PATH is " + search_path + ")"
-                                             : ""));
-}
-
-// Says before the start what execve would say after it: ENOEXEC for what is
-// neither ELF nor a script, ENOENT for a script whose interpreter is missing.
-Status Rootfs::CheckProgram(const std::string& path) const {
-  ASSIGN_OR_RETURN(const Fd fd, OpenInside(path, O_RDONLY | O_NONBLOCK));
-  // The kernel looks at as much (BINPRM_BUF_SIZE).
-  std::string head(256, '\0');
-  ASSIGN_OR_RETURN_AS(
-      const size_t length,
-      ReadUpTo(fd.get(), std::as_writable_bytes(std::span(head))), path);
-  head.resize(length);
-  if (head.starts_with("\x7f"
-                       "ELF"))
-    return Ok();
-  if (!head.starts_with("#!"))
-    return MakeError(Code::kDenied,
-                     path +
-                         " in the image is neither a program (ELF) nor a "
-                         "script that begins with #!");
-  const size_t begin = head.find_first_not_of(" \t", 2);
-  if (begin == std::string::npos) return Ok();
-  const size_t end = head.find_first_of(" \t\n", begin);
-  if (end == std::string::npos && length == 256) return Ok();
-  const std::string interpreter = head.substr(begin, end - begin);
-  if (interpreter[0] != '/' || Exists(interpreter)) return Ok();
-  return MakeError(Code::kNotFound, "the image has no " + interpreter +
-                                        ", which the script " + path +
-                                        " needs");
 }
 
 Status Rootfs::MakeDirectory(const std::string& path) const {

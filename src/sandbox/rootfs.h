@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Looking into the root file system of a container that has not started yet:
-// who a user is, which file a command is, making the working directory.
+// who a user is, making the working directory.
 //
 // Everything in there belongs to the image and may be hostile. Every path is
 // resolved by the kernel inside the root (openat2, RESOLVE_IN_ROOT: ".." and
@@ -26,6 +26,11 @@ struct ContainerUser {
   std::string home = "/";
 };
 
+// openat2(2): `path` below `dir`, with these RESOLVE_ flags and without magic
+// links.
+Result<Fd> OpenBelow(const Fd& dir, const std::string& path, uint64_t flags,
+                     uint64_t resolve);
+
 class Rootfs {
  public:
   // `dir` is where the root is mounted.
@@ -37,14 +42,6 @@ class Rootfs {
   // number that is too large.
   Result<ContainerUser> LookUpUser(const std::string& spec) const;
 
-  // The path inside the root of the program that `command` starts: searched
-  // in `search_path` if it has no '/', else relative to `working_dir`.
-  // kNotFound: no such command, or no such interpreter of a script (127);
-  // kDenied: it is there but is no file that the kernel could execute (126).
-  Result<std::string> FindCommand(const std::string& command,
-                                  const std::string& search_path,
-                                  const std::string& working_dir) const;
-
   // mkdir -p inside the root. `path` is absolute. kInvalid if something else
   // is in the way.
   Status MakeDirectory(const std::string& path) const;
@@ -52,11 +49,12 @@ class Rootfs {
   // True if there is anything at `path`, after symlinks.
   bool Exists(const std::string& path) const;
 
+  // open(2) inside the root.
+  Result<Fd> OpenInside(const std::string& path, uint64_t flags) const;
+
  private:
   explicit Rootfs(Fd root) : root_(std::move(root)) {}
 
-  Result<Fd> OpenInside(const std::string& path, uint64_t flags) const;
-  Status CheckProgram(const std::string& path) const;
   Result<std::string> ReadTextFile(const std::string& path) const;
 
   Fd root_;

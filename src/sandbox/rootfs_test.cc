@@ -123,43 +123,6 @@ TEST_F(RootfsTest, PassesOverAPasswdThatIsNoFile) {
   EXPECT_EQ(Open().LookUpUser("12")->uid, 12U);
 }
 
-TEST_F(RootfsTest, FindsCommandsInThePathAndByTheirPath) {
-  Write("bin/tool",
-        "\x7f"
-        "ELF...",
-        0755);
-  fs::create_symlink("/bin/tool", root_ / "bin/link");
-  EXPECT_EQ(*Open().FindCommand("tool", "/sbin:/bin", "/"), "/bin/tool");
-  EXPECT_EQ(*Open().FindCommand("link", "/bin", "/"), "/bin/link");
-  EXPECT_EQ(*Open().FindCommand("/bin/tool", "", "/"), "/bin/tool");
-  EXPECT_TRUE(Open().FindCommand("./tool", "", "/bin").ok());
-  EXPECT_TRUE(Open().FindCommand("../bin/tool", "", "/etc").ok());
-}
-
-TEST_F(RootfsTest, SaysWhyACommandCannotRun) {
-  Write("bin/data",
-        "\x7f"
-        "ELF",
-        0644);
-  Write("bin/garbage", "garbage", 0755);
-  Write("bin/script", "#!/bin/no-such-shell -x\n", 0755);
-  fs::create_symlink("../../../outside", root_ / "bin/escape");
-  std::ofstream(top_ / "outside") << "\x7f"
-                                     "ELF";
-  const auto code = [&](const char* command) {
-    return Open().FindCommand(command, "/bin", "/").error().code;
-  };
-  EXPECT_EQ(code("missing"), Code::kNotFound);
-  EXPECT_EQ(code(""), Code::kNotFound);
-  EXPECT_EQ(code("escape"), Code::kNotFound);
-  EXPECT_EQ(code("script"), Code::kNotFound);
-  EXPECT_EQ(code("data"), Code::kDenied);
-  EXPECT_EQ(code("garbage"), Code::kDenied);
-  EXPECT_EQ(code("/bin"), Code::kDenied);
-  EXPECT_THAT(Open().FindCommand("script", "/bin", "/").error().message,
-              HasSubstr("/bin/no-such-shell"));
-}
-
 TEST_F(RootfsTest, MakesFoldersInsideOnly) {
   ASSERT_TRUE(Open().MakeDirectory("/a/b/../c").ok());
   EXPECT_TRUE(fs::is_directory(root_ / "a/c"));

@@ -18,7 +18,9 @@
 #include "base/process.h"
 #include "block/device_stats.h"
 #include "sandbox/bundle.h"
+#include "sandbox/command_file.h"
 #include "sandbox/container_folder.h"
+#include "sandbox/container_view.h"
 #include "sandbox/device_folder.h"
 #include "sandbox/loop.h"
 #include "sandbox/mount.h"
@@ -80,6 +82,13 @@ struct Failure {
   int exit_code = kRunFailed;
   Error error;
 };
+
+// Of a command that cannot run.
+int ExitCodeOf(Code code) {
+  if (code == Code::kNotFound) return kRunNoSuchCommand;
+  if (code == Code::kDenied) return kRunCannotExecute;
+  return kRunFailed;
+}
 
 Json StatsToJson(const DeviceStats& stats) {
   Json json;
@@ -210,19 +219,19 @@ std::optional<Failure> ContainerRun::MakeBundle() {
 
 std::optional<Failure> ContainerRun::CheckCommand(
     const Rootfs& rootfs, const ProcessPlan& plan) const {
-  // A command may lie in a bind, which is not there yet: runc will say.
-  if (!request_.options.binds.empty()) return std::nullopt;
-  const Result<std::string> found =
-      rootfs.FindCommand(plan.argv[0], plan.SearchPath(), plan.working_dir);
-  if (found.ok()) return std::nullopt;
-  switch (found.error().code) {
-    case Code::kNotFound:
-      return Failure{kRunNoSuchCommand, found.error()};
-    case Code::kDenied:
-      return Failure{kRunCannotExecute, found.error()};
-    default:
-      return Failure{kRunFailed, found.error()};
-  }
+  const Status checked = [&]() -> Status {
+    ASSIGN_OR_RETURN(const ContainerView view,
+                     ContainerView::Make(rootfs, request_.options.binds));
+    const Result<std::string> path =
+        FindCommand(view, plan.argv[0], plan.SearchPath(), plan.working_dir);
+    // With binds there is more than we can see; runc says if it is not there.
+    if (!path.ok() && path.error().code == Code::kNotFound && view.has_binds())
+      return Ok();
+    if (!path.ok()) return path.error();
+    return CheckProgram(view, *path);
+  }();
+  if (checked.ok()) return std::nullopt;
+  return Failure{ExitCodeOf(checked.error().code), checked.error()};
 }
 
 Result<int> ContainerRun::StartAndWait() {

@@ -123,7 +123,7 @@ TEST_F(RunTest, TellsItsOwnFailuresFromTheCommands) {
 }
 
 TEST_F(RunTest, TellsThemAlsoWhereOnlyRuncCanKnow) {
-  // With a bind the command may lie in it: it is not looked up before.
+  // With a bind there is more than can be looked up before.
   options_.binds = {{dir_, "/data", true}};
   RunReport report = Run({"missing"});
   EXPECT_EQ(report.exit_code, kRunNoSuchCommand) << output_;
