@@ -113,8 +113,29 @@ expect_exit 125 morsel run -u no-such-user app:1 -- true
 expect_exit 125 morsel run --cpus many app:1 -- true
 expect_exit 125 morsel run --cpus inf app:1 -- true
 expect_exit 125 morsel run --cpus 0.001 app:1 -- true
-expect_exit 125 morsel run -m lots app:1 -- true
-expect_exit 125 morsel run -m 0 app:1 -- true
+while read -r limit; do
+  # shellcheck disable=SC2086  # words
+  expect_exit 125 morsel run $limit app:1 -- true
+  expect_text "$WORK/err" "--"
+  expect_text "$WORK/err" "(invalid)"
+done <<'END'
+--cpus nan
+--cpus 1e5
+--cpus -1
+--cpus 0x10
+--pids-limit 0
+--pids-limit -1
+--pids-limit 4194305
+--pids-limit 99999999999999999999
+--pids-limit many
+-m lots
+-m 0
+-m -1
+-m 5MiB
+-m 8192TiB
+-m 99999999999999999999
+END
+expect_exit 0 morsel run --pids-limit 4194304 -m 1024TiB --cpus 8192 app:1 -- true
 expect_exit 3 morsel run --stats-file /no/such/folder/stats app:1 -- sh -c 'exit 3'
 expect_text "$WORK/err" /no/such/folder
 (cd "$WORK" && expect_exit 0 morsel run --run-dir ./relative/ app:1 -- true)

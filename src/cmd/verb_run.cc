@@ -13,42 +13,57 @@ namespace {
 
 // As docker has it: less is not enough for runc's own start.
 constexpr uint64_t kMinMemoryBytes = 6 * kMiB;
+// More than any machine has: what is meant is another number, or no limit.
+constexpr uint64_t kMaxMemoryBytes = 1024 * 1024 * kGiB;
+constexpr double kMinCpus = 0.01;        // a millisecond of each 100
+constexpr double kMaxCpus = 8192;        // NR_CPUS of Linux
+constexpr int64_t kMaxPids = 4'194'304;  // PID_MAX_LIMIT of Linux
+
+template <typename Number>
+bool ParseWhole(const std::string& text, Number& number) {
+  const auto [end, error] =
+      std::from_chars(text.data(), text.data() + text.size(), number);
+  return error == std::errc() && end == text.data() + text.size();
+}
 
 Result<double> ParseCpus(const std::string& text) {
-  char* end = nullptr;
-  const double cpus = std::strtod(text.c_str(), &end);
-  constexpr double kMinCpus = 0.01;  // a millisecond of each 100
-  constexpr double kMaxCpus = 1e6;
-  if (text.empty() || *end != '\0' || !(cpus >= kMinCpus) || cpus > kMaxCpus)
+  double cpus = 0;
+  if (!ParseWhole(text, cpus) || !(cpus >= kMinCpus && cpus <= kMaxCpus))
     return MakeError(Code::kInvalid,
-                     "--cpus " + text + ": not a number from 0.01 to 1000000");
+                     "--cpus " + text + ": not a number from 0.01 to 8192");
   return cpus;
 }
 
-Result<int64_t> ParseCount(const std::string& text) {
-  int64_t count = 0;
-  const auto [end, error] =
-      std::from_chars(text.data(), text.data() + text.size(), count);
-  if (error != std::errc() || end != text.data() + text.size() || count < 1)
+Result<int64_t> ParsePids(const std::string& text) {
+  int64_t pids = 0;
+  if (!ParseWhole(text, pids) || pids < 1 || pids > kMaxPids)
+    return MakeError(Code::kInvalid, "--pids-limit " + text +
+                                         ": not a number from 1 to 4194304");
+  return pids;
+}
+
+Result<uint64_t> ParseMemory(const std::string& text) {
+  ASSIGN_OR_RETURN_AS(const uint64_t bytes, ParseSize(text), "--memory");
+  if (bytes < kMinMemoryBytes)
     return MakeError(Code::kInvalid,
-                     "--pids-limit " + text + ": not a number above 0");
-  return count;
+                     "--memory " + text + ": under 6 MiB nothing starts");
+  if (bytes > kMaxMemoryBytes)
+    return MakeError(Code::kInvalid,
+                     "--memory " + text + ": over 1 PiB is no limit");
+  return bytes;
 }
 
 Status ReadLimits(const Arguments& arguments, RunOptions& options) {
   if (arguments.Has("memory")) {
-    ASSIGN_OR_RETURN_AS(options.memory_bytes,
-                        ParseSize(arguments.Get("memory")), "--memory");
-    if (options.memory_bytes < kMinMemoryBytes)
-      return MakeError(Code::kInvalid, "--memory " + arguments.Get("memory") +
-                                           ": under 6 MiB nothing starts");
+    ASSIGN_OR_RETURN(options.memory_bytes,
+                     ParseMemory(arguments.Get("memory")));
   }
   if (arguments.Has("cpus")) {
     ASSIGN_OR_RETURN(options.cpus, ParseCpus(arguments.Get("cpus")));
   }
   if (arguments.Has("pids-limit")) {
     ASSIGN_OR_RETURN(options.pids_limit,
-                     ParseCount(arguments.Get("pids-limit")));
+                     ParsePids(arguments.Get("pids-limit")));
   }
   return Ok();
 }
