@@ -42,14 +42,6 @@ Result<Fd> TakeLife(const DeviceFolder& folder) {
   return life;
 }
 
-Code CodeOfWord(std::string_view word) {
-  for (const Code code : {Code::kInvalid, Code::kNotFound, Code::kExists,
-                          Code::kCorrupt, Code::kUnavailable, Code::kTimeout,
-                          Code::kExhausted, Code::kDenied, Code::kIo})
-    if (CodeName(code) == word) return code;
-  return Code::kInternal;
-}
-
 // What an agent says; an error is what it reports.
 Result<Json> ParseAnswer(ByteSpan text) {
   ASSIGN_OR_RETURN_AS(Json json, Json::Parse(AsText(text)),
@@ -98,6 +90,14 @@ Error DiedError(const Child& process, const DeviceFolder& folder) {
 }
 
 }  // namespace
+
+Code CodeOfWord(std::string_view word) {
+  for (const Code code : {Code::kInvalid, Code::kNotFound, Code::kExists,
+                          Code::kCorrupt, Code::kUnavailable, Code::kTimeout,
+                          Code::kExhausted, Code::kDenied, Code::kIo})
+    if (CodeName(code) == word) return code;
+  return Code::kInternal;
+}
 
 Result<StartingAgent> StartAgent(const AgentStart& start) {
   ASSIGN_OR_RETURN(const std::string program, FindAgent(start.program));

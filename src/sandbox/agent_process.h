@@ -6,6 +6,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "base/bytes.h"
 #include "base/clock.h"
@@ -17,6 +18,10 @@
 #include "sandbox/named_overlay.h"
 
 namespace morsel {
+
+// The code that an agent means by this word (CodeName); kInternal for any
+// other.
+Code CodeOfWord(std::string_view word);
 
 struct AgentStart {
   const DeviceFolder& folder;

@@ -24,6 +24,8 @@ constexpr double kEndWaitSeconds = 10;
 // no user to be seen is tried again for two seconds.
 constexpr int kBusyAttempts = 40;
 constexpr int kBusyPauseMs = 50;
+// What an agent logs of a read or write that failed (frontend/error_log.cc).
+constexpr std::string_view kCallFailed = " device call failed ";
 
 // The startup profile as far as its chunks have `limit` bytes together.
 std::vector<uint32_t> WithinBytes(const ResolvedImage& image, uint64_t limit) {
@@ -255,6 +257,21 @@ Result<AttachedDevice> AttachDevice(const Config& config, const ImageName& name,
   if (started.ok()) return device;
   Abandon(folder, agent);
   return Error(started.error()).Wrap("attach " + name.ToString());
+}
+
+Error ExplainFailure(const Config& config, const AttachedDevice& device,
+                     Error error) {
+  const DeviceFolder folder(config, device.id);
+  const std::string failure = folder.LastLogLine(kCallFailed);
+  if (!failure.empty()) {
+    const Code code = CodeOfWord(LogValue(failure, "code"));
+    error.code = code == Code::kNotFound ? Code::kCorrupt : code;
+    error.message += "; its agent said last: " + failure;
+  } else if (!folder.IsServed()) {
+    error.code = Code::kUnavailable;
+    error.message += "; its agent died: " + folder.LastLogLine();
+  }
+  return error;
 }
 
 Status DetachDevice(const Config& config, const std::string& path) {

@@ -65,6 +65,14 @@ Result<AttachedDevice> AttachDevice(const Config& config, const ImageName& name,
                                     const SecretKey& data_key, KeyService& keys,
                                     const AttachOptions& options);
 
+// `error` of using the device, with what its agent knows of the cause, where
+// reads or writes have failed there or it is dead: its last words, and its
+// code, since the kernel says EIO for all. What is missing in the origin is
+// kCorrupt, as something names it. To be asked before the detach, which takes
+// the log away.
+Error ExplainFailure(const Config& config, const AttachedDevice& device,
+                     Error error);
+
 // Unmounts the device and waits until its agent has ended. `path` is the
 // device's path or id. kExists if it is still in use (names by what, where
 // that can be found); kNotFound; kTimeout if the agent does not end.

@@ -73,14 +73,28 @@ bool DeviceFolder::IsServed() const {
   return life.ok() && ::flock(life->get(), LOCK_SH | LOCK_NB) != 0;
 }
 
-std::string DeviceFolder::LastLogLine() const {
+std::string DeviceFolder::LastLogLine(std::string_view text) const {
   const Result<Bytes> bytes = ReadWholeFile(log_path(), kMaxLogBytes);
   if (!bytes.ok()) return "";
-  std::string_view text = AsText(*bytes);
-  while (!text.empty() && text.back() == '\n') text.remove_suffix(1);
-  const size_t line = text.rfind('\n');
-  return std::string(line == std::string_view::npos ? text
-                                                    : text.substr(line + 1));
+  std::string_view rest = AsText(*bytes);
+  while (!rest.empty()) {
+    const size_t begin = rest.rfind('\n') + 1;  // npos + 1 is 0
+    const std::string_view line = rest.substr(begin);
+    if (!line.empty() && line.find(text) != line.npos) return std::string(line);
+    rest = rest.substr(0, begin == 0 ? 0 : begin - 1);
+  }
+  return "";
+}
+
+std::string LogValue(std::string_view line, std::string_view key) {
+  const std::string begin = " " + std::string(key) + "=";
+  const size_t at = line.find(begin);
+  if (at == line.npos) return "";
+  std::string_view value = line.substr(at + begin.size());
+  if (!value.starts_with('"'))
+    return std::string(value.substr(0, value.find(' ')));
+  value.remove_prefix(1);
+  return std::string(value.substr(0, value.find('"')));
 }
 
 Status DeviceFolder::Remove() const {

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/config.h"
@@ -40,8 +41,9 @@ class DeviceFolder {
   // Some process keeps the device alive: it holds the lock of `life`
   // (block/agent_setup.h). Process ids change, this does not.
   bool IsServed() const;
-  // The last line of agent.log that is not empty; "" if there is none.
-  std::string LastLogLine() const;
+  // The last line of agent.log that is not empty and has this text; "" if
+  // there is none.
+  std::string LastLogLine(std::string_view text = "") const;
   // Removes the folder and what is in it. Never enters a mount in it: kExists
   // if fuse/ still is one.
   Status Remove() const;
@@ -50,6 +52,11 @@ class DeviceFolder {
   std::string id_;
   std::string path_;
 };
+
+// The value of `key` in a line of a log (base/log.h), as far as its first quote
+// or space; "" if there is none. A key that a value before it might hold, too,
+// may be found there.
+std::string LogValue(std::string_view line, std::string_view key);
 
 // True if `path` was made or changed over a minute ago. A folder without its
 // note is being made if it is young, and was left behind if it is old.

@@ -111,7 +111,7 @@ Status MountExt4(const LoopDevice& loop, const std::string& dir,
     return MakeError(Code::kCorrupt,
                      what +
                          ": the kernel cannot read it, or found no sound ext4 "
-                         "on it; `dmesg` and the agent's log say more");
+                         "on it; `dmesg` says more");
   return ErrnoError(reason, what);
 }
 
@@ -127,6 +127,18 @@ Status EnsureJournal(const LoopDevice& loop) {
   return Ok();
 }
 
+namespace {
+
+Status MountDevice(const AttachedDevice& device, const LoopDevice& loop,
+                   const std::string& path) {
+  if (!device.overlay.empty() && !device.read_only)
+    RETURN_IF_ERROR(EnsureJournal(loop));
+  return MountExt4(loop, path,
+                   {.read_only = device.read_only, .no_set_uid = true});
+}
+
+}  // namespace
+
 Status MountImage(const Config& config, const AttachedDevice& device,
                   const std::string& dir) {
   ASSIGN_OR_RETURN(const std::string path, CanonicalPath(dir));
@@ -134,10 +146,8 @@ Status MountImage(const Config& config, const AttachedDevice& device,
   RETURN_IF_ERROR(CheckMountPoint(path));
   ASSIGN_OR_RETURN(const LoopDevice loop,
                    LoopDevice::Attach(device.path, device.read_only));
-  if (!device.overlay.empty() && !device.read_only)
-    RETURN_IF_ERROR(EnsureJournal(loop));
-  RETURN_IF_ERROR(MountExt4(
-      loop, path, {.read_only = device.read_only, .no_set_uid = true}));
+  const Status mounted = MountDevice(device, loop, path);
+  if (!mounted.ok()) return ExplainFailure(config, device, mounted.error());
   const DeviceFolder folder(config, device.id);
   Json note;
   note["dir"] = path;

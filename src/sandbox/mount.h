@@ -39,7 +39,8 @@ Status EnsureJournal(const LoopDevice& loop);
 
 // `morsel mount`: mounts the device at `dir` (an empty folder that exists) and
 // notes it in the device's folder as mount.json. kExists if something is
-// mounted there; kInvalid if `dir` is no empty folder.
+// mounted there; kInvalid if `dir` is no empty folder; else what the device's
+// agent says of its failure (ExplainFailure).
 Status MountImage(const Config& config, const AttachedDevice& device,
                   const std::string& dir);
 // `morsel umount`: unmounts what MountImage mounted at `dir` and detaches the
