@@ -40,9 +40,37 @@ for file in "$origin/roots/$root/state.json" "$origin/roots/$root/salts"/*.json 
     esac
     expect_exit 4 morsel verify man:1
     expect_text "$WORK/err" "${file#"$origin/"}"
+    case $file in
+      */images/*) expect_text "$WORK/err" "morsel rm man:1" ;;
+      */salts/*) expect_text "$WORK/err" "morsel roots new" ;;
+      */state.json) expect_text "$WORK/err" "write it anew" ;;
+      *) expect_text "$WORK/err" "convert its image again" ;;
+    esac
+    expect_text "$WORK/err" "$([[ $file == */images/* ]] || echo restore it)"
   done
   cp "$WORK/good" "$file"
 done
+expect_exit 0 morsel verify man:1
+
+# What these messages advise works: a record.
+file=$origin/manifests/$id.json
+chmod 644 "$file"
+echo junk >"$file"
+morsel convert -q "$(image nasty)" man:1 >"$WORK/new"
+expect_exit 0 morsel verify man:1
+expect_exit 4 morsel gc check
+rm "$file"
+expect_exit 0 morsel gc check
+id=$(morsel inspect -q man:1)
+# A salt.
+for file in "$origin/roots/$root/salts"/*.json; do
+  chmod 644 "$file"
+  echo junk >"$file"
+done
+expect_exit 4 morsel convert "$(image nasty)" man:2
+root=$(morsel roots new -q)
+morsel roots retire "$(morsel roots -q | grep -vxF "$root")" -q >/dev/null
+expect_exit 0 morsel convert "$(image nasty)" man:1
 expect_exit 0 morsel verify man:1
 
 # Another name's pointer: its wrapping is for its own name.

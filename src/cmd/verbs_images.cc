@@ -279,7 +279,7 @@ std::string DescribeRow(Origin& origin, const ImageRow& row, Json& item,
   if (!row.damage.empty()) {
     item["error"] = row.damage;
     is_damaged = true;
-    return "damaged: " + row.damage + "; 'morsel rm " + name + "' removes it\n";
+    return "damaged: " + row.damage + "\n";
   }
   item["manifest_id"] = row.pointer.manifest_id;
   item["image_digest"] = row.pointer.image_digest;

@@ -17,6 +17,8 @@ namespace morsel {
 namespace {
 
 constexpr uint64_t kMaxManifestBytes = 64 * kMiB;
+constexpr std::string_view kRecordsFolder = "manifests/";
+constexpr size_t kManifestIdDigits = 64;
 
 // The chunks that a root holds, sorted.
 using ChunkNames = std::vector<ChunkName>;
@@ -53,6 +55,8 @@ class Checker {
   }
   void CheckHistory(const Root& root);
   Status CheckSwept(const Root& root);
+  // Also of what nobody names: the collector reads all records.
+  Status CheckRecords(const ReferenceMap& references);
   // Sorts what is named by the root where it is.
   Status FindHomes(const ReferenceMap& references);
   Status CheckManifest(const Root& root, const std::string& id,
@@ -87,6 +91,25 @@ Status Checker::CheckSwept(const Root& root) {
                     });
 }
 
+Status Checker::CheckRecords(const ReferenceMap& references) {
+  return ForEachKey(
+      store_, std::string(kRecordsFolder),
+      [&](const ObjectPage::Row& row) -> Status {
+        const std::string id =
+            row.key.substr(kRecordsFolder.size(), kManifestIdDigits);
+        if (!IsManifestId(id) || row.key != RecordKey(id)) return Ok();
+        const auto reference = references.find(id);
+        if (reference != references.end() && reference->second.firm)
+          return Ok();
+        const auto record = LoadRecord(store_, id);
+        if (record.ok() || record.error().code == Code::kNotFound) return Ok();
+        if (record.error().code != Code::kCorrupt) return record.error();
+        Report(row.key,
+               "keeps the collector from its work: " + record.error().message);
+        return Ok();
+      });
+}
+
 Status Checker::FindHomes(const ReferenceMap& references) {
   for (const auto& [id, reference] : references) {
     if (!reference.firm) continue;
@@ -112,12 +135,16 @@ Status Checker::CheckManifest(const Root& root, const std::string& id,
   Result<ObjectData> data = store_.Get(key, 0, kMaxManifestBytes);
   if (!data.ok() && data.error().code != Code::kNotFound) return data.error();
   if (!data.ok()) {
-    Report(key, "is missing, though its record says that it is there");
+    Report(key,
+           "is missing, though its record says that it is there: convert its "
+           "image again, or restore it from a copy of the origin");
     return Ok();
   }
   const auto manifest = Manifest::Parse(std::move(data->bytes));
   if (!manifest.ok() || manifest->id() != id) {
-    Report(key, "is damaged");
+    Report(key,
+           "is damaged: convert its image again, or restore it from a copy of "
+           "the origin");
     return Ok();
   }
   check_.chunks += manifest->chunk_count();
@@ -134,6 +161,7 @@ Result<GcCheck> Checker::Run() {
   ASSIGN_OR_RETURN(const ReferenceMap references,
                    ListReferences(store_, now_, kLeasePeriod));
   RETURN_IF_ERROR(FindHomes(references));
+  RETURN_IF_ERROR(CheckRecords(references));
   check_.roots = roots.size();
   for (const Root& root : roots) {
     CheckHistory(root);

@@ -8,6 +8,7 @@
 #include "base/parallel.h"
 #include "origin/alarm.h"
 #include "origin/document.h"
+#include "origin/next_step.h"
 #include "origin/root_state.h"
 
 namespace morsel {
@@ -49,7 +50,9 @@ Status RootDeletion::MayGoOn() {
 Result<bool> RootDeletion::EmptyRecord(const std::string& key) {
   bool was_emptied = false;
   const Status done = RetryWhileChanged(key, [&]() -> Status {
-    ASSIGN_OR_RETURN(Document document, ReadDocument(store_, key));
+    Result<Document> read = ReadDocument(store_, key);
+    if (!read.ok()) return WithNextStep(std::move(read).error(), key);
+    Document document = std::move(read).value();
     if (document.json.StringOr("root", "") != root_) return Ok();
     document.json["root"] = Json();
     document.json["next_root"] = Json();

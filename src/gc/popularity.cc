@@ -9,6 +9,7 @@
 #include "gc/each_key.h"
 #include "manifest/manifest.h"
 #include "origin/document.h"
+#include "origin/next_step.h"
 #include "origin/popular.h"
 
 namespace morsel {
@@ -38,7 +39,7 @@ Result<uint64_t> CountedBefore(ObjectStore& store, const std::string& root) {
   const Result<Document> document = ReadDocument(store, CountedKey(root));
   if (!document.ok() && document.error().code == Code::kNotFound)
     return uint64_t{0};
-  if (!document.ok()) return document.error();
+  if (!document.ok()) return WithNextStep(document.error(), CountedKey(root));
   return static_cast<uint64_t>(
       std::max<int64_t>(0, document->json.IntOr("manifests", 0)));
 }
@@ -47,12 +48,14 @@ Result<uint64_t> CountedBefore(ObjectStore& store, const std::string& root) {
 Result<std::vector<ChunkName>> NamesIn(ObjectStore& store,
                                        const std::string& key) {
   ASSIGN_OR_RETURN(ObjectData data, store.Get(key, 0, kMaxManifestBytes));
-  ASSIGN_OR_RETURN_AS(const Manifest manifest,
-                      Manifest::Parse(std::move(data.bytes)),
-                      "the origin's " + key + " is damaged");
+  Result<Manifest> manifest = Manifest::Parse(std::move(data.bytes));
+  if (!manifest.ok())
+    return WithNextStep(
+        std::move(manifest).error().Wrap("the origin's " + key + " is damaged"),
+        key);
   std::vector<ChunkName> names;
-  for (size_t i = 0; i < manifest.chunk_count(); ++i)
-    names.push_back(manifest.ChunkAt(i).name);
+  for (size_t i = 0; i < manifest->chunk_count(); ++i)
+    names.push_back(manifest->ChunkAt(i).name);
   std::sort(names.begin(), names.end());
   names.erase(std::unique(names.begin(), names.end()), names.end());
   return names;

@@ -9,6 +9,7 @@
 #include "base/mutex.h"
 #include "gc/each_key.h"
 #include "origin/document.h"
+#include "origin/next_step.h"
 #include "origin/records.h"
 
 namespace morsel {
@@ -69,11 +70,13 @@ class Notes {
 Status NoteNamed(ObjectStore& store, const std::string& key, Notes& notes) {
   const Result<Document> document = ReadDocument(store, key);
   if (!document.ok() && document.error().code == Code::kNotFound) return Ok();
-  if (!document.ok()) return document.error();
-  ASSIGN_OR_RETURN_AS(const std::vector<NamedManifests> named,
-                      NamedBy(document->json),
-                      "the origin's " + key + " is damaged");
-  for (const NamedManifests& manifests : named) {
+  if (!document.ok()) return WithNextStep(document.error(), key);
+  Result<std::vector<NamedManifests>> named = NamedBy(document->json);
+  if (!named.ok())
+    return WithNextStep(
+        std::move(named).error().Wrap("the origin's " + key + " is damaged"),
+        key);
+  for (const NamedManifests& manifests : *named) {
     notes.Add(manifests.current, key, /*firm=*/true);
     notes.Add(manifests.next, key, /*firm=*/false);
   }

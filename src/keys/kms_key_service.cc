@@ -125,13 +125,16 @@ class KmsKeys final : public KeyService {
   static Result<SecretKey> TakePlaintext(Json& answer) {
     const Json* found = answer.Find("Plaintext");
     if (found == nullptr || found->AsString() == nullptr)
-      return MakeError(Code::kCorrupt, "KMS's answer has no Plaintext");
+      return MakeError(Code::kCorrupt,
+                       "KMS's answer has no Plaintext; is kms.endpoint a KMS?");
     // `answer` is ours, and no copy of a key outlives its use.
     auto& text = const_cast<std::string&>(*found->AsString());
     Result<Bytes> bytes = FromBase64(text);
     WipeText(text);
     if (!bytes.ok() || bytes->size() != kKeySize)
-      return MakeError(Code::kCorrupt, "KMS's answer has no 256-bit key");
+      return MakeError(
+          Code::kCorrupt,
+          "KMS's answer has no 256-bit key; is kms.endpoint a KMS?");
     SecretKey key{*bytes};
     Wipe(*bytes);
     return key;

@@ -147,7 +147,9 @@ Result<OpenManifest> OpenManifest::Open(Manifest manifest,
   if (!opened.ok())
     return MakeError(Code::kCorrupt,
                      "the manifest " + manifest.id_.substr(0, 12) +
-                         " does not authenticate under its data key");
+                         " does not authenticate under its data key; convert "
+                         "the image again, or restore its record from a copy "
+                         "of the origin");
   return OpenManifest(std::move(manifest), std::move(secret));
 }
 

@@ -3,6 +3,7 @@
 
 #include "base/json.h"
 #include "origin/document.h"
+#include "origin/next_step.h"
 
 namespace morsel {
 namespace {
@@ -37,11 +38,13 @@ Status RaiseOnce(ObjectStore& store, Alarm alarm) {
   const std::string key = AlarmKey(alarm);
   const Status made = CreateDocument(store, key, EncodeAlarm(alarm));
   if (made.ok() || made.error().code != Code::kExists) return made;
-  ASSIGN_OR_RETURN(const Document standing, ReadDocument(store, key));
-  const Alarm seen = DecodeAlarm(standing.json);
+  const Result<Document> standing = ReadDocument(store, key);
+  if (!standing.ok()) return WithNextStep(standing.error(), key);
+  const Alarm seen = DecodeAlarm(standing->json);
   if (!seen.acknowledged) return Ok();
   alarm.raised = seen.raised + 1;
-  return ReplaceDocument(store, key, EncodeAlarm(alarm), standing.info.version);
+  return ReplaceDocument(store, key, EncodeAlarm(alarm),
+                         standing->info.version);
 }
 
 }  // namespace
@@ -66,7 +69,7 @@ Result<std::vector<ShownAlarm>> ListAlarms(ObjectStore& store, bool all) {
     for (const ObjectPage::Row& row : page.rows) {
       const Result<Document> document = ReadDocument(store, row.key);
       if (!document.ok() && document.error().code == Code::kNotFound) continue;
-      if (!document.ok()) return document.error();
+      if (!document.ok()) return WithNextStep(document.error(), row.key);
       ShownAlarm shown{DecodeAlarm(document->json), row.key,
                        document->info.version};
       if (all || !shown.alarm.acknowledged) alarms.push_back(std::move(shown));

@@ -7,6 +7,7 @@
 
 #include "crypto/hash.h"
 #include "origin/document.h"
+#include "origin/next_step.h"
 
 namespace morsel {
 namespace {
@@ -17,8 +18,7 @@ constexpr uint64_t kMaxListBytes = 64 + kMaxPopularNames * (kNameDigits + 1);
 
 Error Damaged(size_t line, const std::string& what) {
   return MakeError(Code::kCorrupt,
-                   "a list of popular chunks is damaged: line " +
-                       std::to_string(line) + ": " + what);
+                   "line " + std::to_string(line) + ": " + what);
 }
 
 std::string_view TakeLine(std::string_view& text) {
@@ -50,11 +50,15 @@ Result<StoredList> Load(ObjectStore& store, const std::string& root) {
   Result<ObjectData> data = store.Get(PopularKey(root), 0, kMaxListBytes);
   if (!data.ok() && data.error().code == Code::kNotFound) return StoredList{};
   if (!data.ok()) return std::move(data).error();
-  if (data->info.size_bytes > kMaxListBytes)
-    return MakeError(Code::kCorrupt, PopularKey(root) + " is too long");
-  ASSIGN_OR_RETURN_AS(PopularList list, DecodePopular(AsText(data->bytes)),
-                      "the origin's " + PopularKey(root));
-  return StoredList{std::move(list), data->info.version};
+  Result<PopularList> list = data->info.size_bytes > kMaxListBytes
+                                 ? MakeError(Code::kCorrupt, "it is too long")
+                                 : DecodePopular(AsText(data->bytes));
+  if (!list.ok())
+    return WithNextStep(
+        std::move(list).error().Wrap("the origin's " + PopularKey(root) +
+                                     ", a list of popular chunks, is damaged"),
+        PopularKey(root));
+  return StoredList{std::move(list).value(), data->info.version};
 }
 
 }  // namespace

@@ -33,14 +33,6 @@ Status MergeRecord(ObjectStore& store, const ManifestRecord& fresh,
              : CreateDocument(store, key, EncodeRecord(record));
 }
 
-// With what to do about a damaged pointer: it may be of a newer Morsel, so only
-// a person who names it has it replaced.
-Error WithNextStep(Error error, const ImageName& name) {
-  if (error.code == Code::kCorrupt)
-    error.message += "; 'morsel rm " + name.ToString() + "' removes it";
-  return error;
-}
-
 // What stands under a name that shows something, to be replaced by an empty
 // pointer: its time of creation (`now` if it is damaged) and version.
 // kNotFound.
@@ -66,8 +58,8 @@ Status Announce(ObjectStore& store, const ImageName& name,
                 const std::string& id, int64_t now,
                 Versioned<PointerState>& announced) {
   const Result<Versioned<PointerState>> old = LoadPointer(store, name);
-  if (!old.ok() && old.error().code != Code::kNotFound)
-    return WithNextStep(old.error(), name);
+  // It may be of a newer Morsel: only a person who names it has it replaced.
+  if (!old.ok() && old.error().code != Code::kNotFound) return old.error();
   PointerState pointer;
   if (old.ok())
     pointer = old->value;

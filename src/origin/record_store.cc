@@ -2,6 +2,7 @@
 #include "origin/record_store.h"
 
 #include "origin/document.h"
+#include "origin/next_step.h"
 
 namespace morsel {
 namespace {
@@ -9,11 +10,14 @@ namespace {
 template <typename T>
 Result<Versioned<T>> Load(ObjectStore& store, const std::string& key,
                           Result<T> (*decode)(const Json&)) {
-  ASSIGN_OR_RETURN(const Document document, ReadDocument(store, key));
-  Result<T> value = decode(document.json);
+  const Result<Document> document = ReadDocument(store, key);
+  if (!document.ok()) return WithNextStep(document.error(), key);
+  Result<T> value = decode(document->json);
   if (!value.ok())
-    return std::move(value).error().Wrap("the origin's " + key + " is damaged");
-  return Versioned<T>{std::move(value).value(), document.info.version};
+    return WithNextStep(
+        std::move(value).error().Wrap("the origin's " + key + " is damaged"),
+        key);
+  return Versioned<T>{std::move(value).value(), document->info.version};
 }
 
 }  // namespace
@@ -35,8 +39,10 @@ Result<Versioned<ManifestRecord>> LoadRecord(ObjectStore& store,
   ASSIGN_OR_RETURN(Versioned<ManifestRecord> record,
                    Load(store, RecordKey(id), DecodeRecord));
   if (record.value.id != id)
-    return MakeError(Code::kCorrupt, "the origin's " + RecordKey(id) +
-                                         " is the record of another manifest");
+    return WithNextStep(
+        MakeError(Code::kCorrupt, "the origin's " + RecordKey(id) +
+                                      " is the record of another manifest"),
+        RecordKey(id));
   return record;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Resolving: from a name to a manifest whose bytes are those of its id.
 #include "base/log.h"
+#include "origin/next_step.h"
 #include "origin/origin.h"
 #include "origin/record_store.h"
 
@@ -52,19 +53,17 @@ Result<ImagePointer> Origin::ReadPointer(const ImageName& name) {
 Result<Manifest> Origin::ReadManifest(const ManifestRecord& record) {
   const std::string key = ManifestKey(record.root, record.id);
   ASSIGN_OR_RETURN(ObjectData data, store_.Get(key, 0, kMaxManifestBytes));
-  const std::string damaged = "the origin's " + key + " is damaged";
+  const auto damaged = [&](const std::string& why) {
+    return WithNextStep(MakeError(Code::kCorrupt, "the origin's " + key +
+                                                      " is damaged: " + why),
+                        key);
+  };
   if (data.info.size_bytes != data.bytes.size())
-    return MakeError(Code::kCorrupt, damaged + ": it is larger than 64 MiB");
-  const std::string next_step =
-      "; convert the image again, which writes it anew, or restore it from a "
-      "copy";
+    return damaged("it is larger than 64 MiB");
   Result<Manifest> manifest = Manifest::Parse(std::move(data.bytes));
-  if (!manifest.ok())
-    return MakeError(Code::kCorrupt,
-                     damaged + ": " + manifest.error().message + next_step);
+  if (!manifest.ok()) return damaged(manifest.error().message);
   if (manifest->id() != record.id)
-    return MakeError(Code::kCorrupt,
-                     damaged + ": its SHA-256 is not its name" + next_step);
+    return damaged("its SHA-256 is not its name");
   return manifest;
 }
 
@@ -107,14 +106,16 @@ Result<SecretKey> Origin::UnwrapDataKey(const ManifestRecord& record,
   if (wrapped != record.wrapped_keys.end()) {
     Result<SecretKey> key = keys.Unwrap(wrapped->second, name.repository);
     if (!key.ok())
-      return std::move(key).error().Wrap("the data key of " + name.ToString());
+      return WithNextStep(std::move(key).error(), RecordKey(record.id))
+          .Wrap("the data key of " + name.ToString());
     return key;
   }
   if (name.manifest_id.empty())
     return MakeError(Code::kCorrupt,
                      name.ToString() + " shows the manifest " + record.id +
                          ", which was never published under that name: "
-                         "someone put it in the place of the image");
+                         "someone put it in the place of the image; 'morsel "
+                         "rm' it, then convert or tag the image again");
   return MakeError(Code::kDenied,
                    "the manifest " + record.id +
                        " was not published under the name " + name.repository +

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "origin/document.h"
+#include "origin/next_step.h"
 
 namespace morsel {
 namespace {
@@ -22,13 +23,18 @@ std::string_view NextState(std::string_view state) {
 
 Result<Root> LoadRoot(ObjectStore& store, const std::string& id) {
   const std::string key = RootStateKey(id);
-  ASSIGN_OR_RETURN(const Document document, ReadDocument(store, key));
+  const Result<Document> document = ReadDocument(store, key);
+  if (!document.ok()) return WithNextStep(document.error(), key);
+  Result<RootState> state = DecodeRootState(document->json);
+  if (!state.ok())
+    return WithNextStep(
+        std::move(state).error().Wrap("the origin's " + key + " is damaged"),
+        key);
   Root root;
   root.id = id;
-  ASSIGN_OR_RETURN_AS(root.state, DecodeRootState(document.json),
-                      "the origin's " + key + " is damaged");
-  root.version = document.info.version;
-  root.since_unix_seconds = document.info.modified_unix_seconds;
+  root.state = std::move(state).value();
+  root.version = document->info.version;
+  root.since_unix_seconds = document->info.modified_unix_seconds;
   return root;
 }
 

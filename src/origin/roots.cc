@@ -5,6 +5,7 @@
 #include "base/random.h"
 #include "crypto/hash.h"
 #include "origin/document.h"
+#include "origin/next_step.h"
 #include "origin/origin.h"
 #include "origin/record_store.h"
 #include "origin/root_state.h"
@@ -88,13 +89,14 @@ Status WriteActive(ObjectStore& store, Clock& clock, const std::string& id,
 // The id that first.json names; whoever reads it may finish what its writer
 // began, as the salt was there before it.
 Result<std::string> ReadFirstRoot(ObjectStore& store) {
-  ASSIGN_OR_RETURN(const Document document, ReadDocument(store, kFirstRootKey));
-  RETURN_IF_ERROR_AS(CheckMembers(document.json, {"root"}), kFirstRootKey);
-  const std::string id = document.json.StringOr("root", "");
-  if (!IsRootId(id))
-    return MakeError(Code::kCorrupt,
-                     std::string("the origin's ") + kFirstRootKey +
-                         " is damaged: member root: not as it must be");
+  const Result<Document> document = ReadDocument(store, kFirstRootKey);
+  if (!document.ok()) return WithNextStep(document.error(), kFirstRootKey);
+  const std::string id = document->json.StringOr("root", "");
+  if (!CheckMembers(document->json, {"root"}).ok() || !IsRootId(id))
+    return WithNextStep(
+        MakeError(Code::kCorrupt, std::string("the origin's ") + kFirstRootKey +
+                                      " is damaged: it names no root"),
+        kFirstRootKey);
   return id;
 }
 
@@ -175,9 +177,7 @@ Status Origin::CheckRoot(const std::string& root, KeyService* keys) {
   ASSIGN_OR_RETURN(const ObjectPage page,
                    store_.List(SaltFolderKey(root), "", kListPage));
   for (const ObjectPage::Row& row : page.rows) {
-    ASSIGN_OR_RETURN(const Document document, ReadDocument(store_, row.key));
-    RETURN_IF_ERROR_AS(DecodeWrappedKey(document.json),
-                       "the origin's " + row.key + " is damaged");
+    RETURN_IF_ERROR(ReadWrappedSalt(store_, row.key));
   }
   if (keys == nullptr) return Ok();
   const Result<SecretKey> salt = ReadSalt(store_, root, *keys);

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "origin/document.h"
+#include "origin/next_step.h"
 #include "origin/origin.h"
 #include "origin/record_store.h"
 
@@ -37,7 +38,9 @@ Status RotateRecord(ObjectStore& store, const std::string& id, KeyService& keys,
       continue;
     }
     if (!key.ok() && key.error().code == Code::kCorrupt) {
-      counts.damages.push_back(RecordKey(id) + ": " + key.error().message);
+      counts.damages.push_back(
+          RecordKey(id) + ": " +
+          WithNextStep(key.error(), RecordKey(id)).message);
       continue;
     }
     if (!key.ok()) return std::move(key).error();

@@ -3,6 +3,7 @@
 
 #include "crypto/hash.h"
 #include "origin/document.h"
+#include "origin/next_step.h"
 #include "origin/records.h"
 
 namespace morsel {
@@ -15,13 +16,25 @@ std::string SaltContext(const std::string& root) { return "root:" + root; }
 
 Result<SecretKey> UnwrapSalt(ObjectStore& store, const std::string& root,
                              const std::string& object, KeyService& keys) {
-  ASSIGN_OR_RETURN(const Document document, ReadDocument(store, object));
-  ASSIGN_OR_RETURN_AS(const WrappedKey wrapped, DecodeWrappedKey(document.json),
-                      "the origin's " + object + " is damaged");
-  return keys.Unwrap(wrapped, SaltContext(root));
+  ASSIGN_OR_RETURN(const WrappedKey wrapped, ReadWrappedSalt(store, object));
+  Result<SecretKey> salt = keys.Unwrap(wrapped, SaltContext(root));
+  if (!salt.ok()) return WithNextStep(std::move(salt).error(), object);
+  return salt;
 }
 
 }  // namespace
+
+Result<WrappedKey> ReadWrappedSalt(ObjectStore& store,
+                                   const std::string& object) {
+  const Result<Document> document = ReadDocument(store, object);
+  if (!document.ok()) return WithNextStep(document.error(), object);
+  Result<WrappedKey> wrapped = DecodeWrappedKey(document->json);
+  if (!wrapped.ok())
+    return WithNextStep(std::move(wrapped).error().Wrap("the origin's " +
+                                                        object + " is damaged"),
+                        object);
+  return wrapped;
+}
 
 std::string SaltId(const SecretKey& salt) {
   Sha256 hash;

@@ -17,6 +17,10 @@ namespace morsel {
 // Names the salt without saying anything about it.
 std::string SaltId(const SecretKey& salt);
 
+// One of a root's, by its key in the store.
+Result<WrappedKey> ReadWrappedSalt(ObjectStore& store,
+                                   const std::string& object);
+
 // By the wrapping of the key service's present key; else by that of an older
 // key that it holds, too, as after a rotation. kDenied: none was admitted.
 Result<SecretKey> ReadSalt(ObjectStore& store, const std::string& root,
