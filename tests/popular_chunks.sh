@@ -36,3 +36,25 @@ convert d
 [[ $(field "$WORK/d.json" .manifest_id) == "$id" &&
   $(field "$WORK/d.json" .new_chunk_count) == 0 ]] ||
   fail "a second convert is not the first"
+
+# Without its list, damaged, a root gets images whose chunks are not spread. It
+# says so; so does the check, and what it advises mends it.
+list=$MORSEL_STATE_DIR/origin/roots/$root/popular
+chmod 644 "$list"
+echo junk >"$list"
+expect_exit 0 morsel convert "oci:$layout:nasty" j --json
+cp "$WORK/out" "$WORK/j.json"
+expect_text "$WORK/err" "roots/$root/popular"
+expect_text "$WORK/err" "delete it"
+field "$WORK/j.json" '.warnings[] | select(contains("popular chunks"))' \
+  >/dev/null
+[[ $(field "$WORK/j.json" .resealed_chunk_count) == 0 ]] || fail "sealed anew"
+expect_exit 0 morsel verify j
+expect_exit 4 morsel gc check
+expect_text "$WORK/out" "roots/$root/popular"
+rm "$list" "$MORSEL_STATE_DIR/origin/roots/$root/counted.json"
+expect_exit 0 morsel gc run
+expect_exit 0 morsel gc check
+grep -q "version=1" "$list" || fail "the list is not made anew"
+convert k
+[[ $(field "$WORK/k.json" .resealed_chunk_count) -gt 0 ]] || fail "not spread"

@@ -10,6 +10,7 @@
 #include "manifest/manifest.h"
 #include "origin/chunk_object.h"
 #include "origin/lease.h"
+#include "origin/popular.h"
 #include "origin/record_store.h"
 #include "origin/root_state.h"
 
@@ -54,6 +55,7 @@ class Checker {
     check_.problems.push_back({where, what});
   }
   void CheckHistory(const Root& root);
+  Status CheckPopular(const Root& root);
   Status CheckSwept(const Root& root);
   // Also of what nobody names: the collector reads all records.
   Status CheckRecords(const ReferenceMap& references);
@@ -78,6 +80,16 @@ void Checker::CheckHistory(const Root& root) {
                                         "before that");
     last = rank;
   }
+}
+
+// Converts go on without a list that is damaged, and the collector does not
+// mend it: nobody else would say so.
+Status Checker::CheckPopular(const Root& root) {
+  const Result<PopularList> list = ReadPopular(store_, root.id);
+  if (list.ok()) return Ok();
+  if (list.error().code != Code::kCorrupt) return list.error();
+  Report(PopularKey(root.id), list.error().message);
+  return Ok();
 }
 
 Status Checker::CheckSwept(const Root& root) {
@@ -166,6 +178,7 @@ Result<GcCheck> Checker::Run() {
   for (const Root& root : roots) {
     CheckHistory(root);
     if (root.Is(kRootDeleted)) RETURN_IF_ERROR(CheckSwept(root));
+    if (root.Is(kRootActive)) RETURN_IF_ERROR(CheckPopular(root));
     const std::vector<std::string>& ids = ids_by_root_[root.id];
     if (ids.empty()) continue;
     if (!root.Is(kRootActive) && !root.Is(kRootRetired))

@@ -8,7 +8,7 @@
 //   - nothing is left in a deleted root but its state
 //
 // and reads what else may keep the collector from its work: the records that
-// nobody names.
+// nobody names, and the lists of popular chunks of active roots.
 //
 // What changes while it looks may be reported by mistake: it says so, and a
 // second run tells. Memory: 32 bytes for each chunk of the largest root.

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "gc/check.h"
 #include "origin/popular.h"
 #include "origin/test_image.h"
 #include "store/memory_store.h"
@@ -69,6 +70,22 @@ TEST(PublishPopular, ListsWhatManyManifestsNameAndGrowsWithThem) {
   list = ReadPopular(store, root).value();
   EXPECT_EQ(list.version, 2u);
   EXPECT_EQ(list.names.size(), 4u);
+}
+
+// Converts go on without it: only the check says so.
+TEST(PublishPopular, AListThatIsDamagedIsFoundByTheCheck) {
+  MemoryStore store;
+  const TestFolder folder;
+  const auto keys = MakeTestKeys(folder, "key");
+  Origin origin(store, SystemClock());
+  ASSERT_TRUE(PublishTestImage(origin, *keys, "a", 2, 1).ok());
+  const std::string root = origin.ListRoots()->front().id;
+  EXPECT_TRUE(CheckInvariants(store, 0)->problems.empty());
+  ASSERT_TRUE(store.Put(PopularKey(root), AsBytes("junk")).ok());
+  const GcCheck check = CheckInvariants(store, 0).value();
+  ASSERT_EQ(check.problems.size(), 1u);
+  EXPECT_EQ(check.problems[0].where, PopularKey(root));
+  EXPECT_NE(check.problems[0].what.find("delete it"), std::string::npos);
 }
 
 }  // namespace

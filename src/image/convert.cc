@@ -157,13 +157,27 @@ Status ExportTo(const FlatImage& flat, int fd, size_t threads,
   return Ok();
 }
 
+// The root's list of popular chunks. A convert goes on without one that is
+// damaged: what it makes is then the image of version 0, no list, which its
+// manifest says, and only spreads its chunks less.
+Result<PopularList> PopularOf(const ConvertContext& context,
+                              const WritableRoot& root,
+                              std::vector<std::string>& warnings) {
+  Result<PopularList> list = context.origin.ReadPopular(root.id);
+  if (list.ok() || list.error().code != Code::kCorrupt) return list;
+  warnings.push_back("popular chunks are not spread over several objects: " +
+                     list.error().message);
+  return PopularList{};
+}
+
 // Uploads and publishes into the root that is active now.
 Result<ConvertReport> ConvertOnce(const ConvertContext& context,
                                   const ConvertRequest& request,
                                   const ImageName& name, const FlatImage& flat,
                                   const WritableRoot& root) {
+  std::vector<std::string> warnings;
   ASSIGN_OR_RETURN(const PopularList popular,
-                   context.origin.ReadPopular(root.id));
+                   PopularOf(context, root, warnings));
   ASSIGN_OR_RETURN(
       UploadedChunks uploaded,
       UploadChunks(*flat.ext4, *flat.spool, root, context.origin,
@@ -174,6 +188,8 @@ Result<ConvertReport> ConvertOnce(const ConvertContext& context,
                    context.progress));
   uploaded.popular_version = popular.version;
   ConvertReport report = MakeReport(name, flat, root, uploaded);
+  report.warnings.insert(report.warnings.end(), warnings.begin(),
+                         warnings.end());
   if (std::optional<std::string> published =
           FindPublished(context, name, flat, root, uploaded)) {
     report.manifest_id = *std::move(published);
