@@ -37,6 +37,19 @@ for verb in "inspect app:1" "inspect --oci-config app:1" "verify app:1"; do
   expect_text "$WORK/out" "read by morsel ${verb%% *} on w3"
   morsel gc resume -q
 done
+# Who has not got its key has read of it all the same.
+morsel keys create --key-file "$WORK/other" -q >/dev/null
+verbs=("inspect app:1" "verify app:1" "attach app:1" "mount app:1 $WORK" "run app:1" "tag app:1 app:2")
+for verb in "${verbs[@]}"; do
+  code=1
+  [[ $verb != run* ]] || code=125
+  # shellcheck disable=SC2086  # words
+  expect_exit "$code" morsel ${verb%% *} --key-file "$WORK/other" ${verb#* }
+  expect_text "$WORK/err" "the root $old is expired"
+  expect_exit 5 morsel gc status
+  expect_text "$WORK/out" "read by morsel ${verb%% *} on w3"
+  morsel gc resume -q
+done
 # No new name for what lies in it.
 expect_exit 5 morsel tag app:1 app:2
 expect_text "$WORK/err" "an alarm stops all deletion"

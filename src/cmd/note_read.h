@@ -12,7 +12,8 @@
 
 namespace morsel {
 
-// Looks at the root where the image that was just read is now. If that is
+// Looks at the root where the image that was just read is now; to be called
+// before what may fail. If that is
 // expired: raises the alarm, or says on stderr that it may not. A state that
 // cannot be read is none of its business: the read has succeeded.
 void NoteRead(Tool& tool, const ManifestRecord& record,

@@ -13,6 +13,7 @@
 #include "base/printable.h"
 #include "base/progress.h"
 #include "base/random.h"
+#include "cmd/note_read.h"
 #include "keys/file_key_service.h"
 #include "keys/open_key_service.h"
 #include "store/open_store.h"
@@ -177,22 +178,37 @@ bool IsSource(std::string_view text) {
   return false;
 }
 
-Result<UnlockedImage> Unlock(Tool& tool, const std::string& text) {
-  ASSIGN_OR_RETURN(ImageName name, ImageName::Parse(text));
+Result<ResolvedImage> ResolveNamed(Tool& tool, const ImageName& name) {
   ASSIGN_OR_RETURN(Origin* const origin, tool.OpenOrigin(/*writing=*/false));
-  const std::string what = "image " + name.ToString();
   Result<ResolvedImage> resolved = origin->Resolve(name);
-  // Says what and what to do next already.
-  if (!resolved.ok() && resolved.error().code == Code::kNotFound)
-    return std::move(resolved).error();
-  if (!resolved.ok()) return std::move(resolved).error().Wrap(what);
+  // Not found: that says what and what to do next already.
+  if (!resolved.ok() && resolved.error().code != Code::kNotFound)
+    return std::move(resolved).error().Wrap("image " + name.ToString());
+  return resolved;
+}
+
+Result<SecretKey> UnwrapKeyOf(Tool& tool, const ImageName& name,
+                              const ResolvedImage& image) {
+  ASSIGN_OR_RETURN(Origin* const origin, tool.OpenOrigin(/*writing=*/false));
   ASSIGN_OR_RETURN(KeyService* const keys, tool.Keys());
   ASSIGN_OR_RETURN_AS(SecretKey data_key,
-                      origin->UnwrapDataKey(resolved->record, name, *keys),
-                      what);
+                      origin->UnwrapDataKey(image.record, name, *keys),
+                      "image " + name.ToString());
+  return data_key;
+}
+
+Result<UnlockedImage> Unlock(Tool& tool, const std::string& text,
+                             const std::string& verb) {
+  ASSIGN_OR_RETURN(ImageName name, ImageName::Parse(text));
+  ASSIGN_OR_RETURN(ResolvedImage resolved, ResolveNamed(tool, name));
+  Result<SecretKey> data_key = UnwrapKeyOf(tool, name, resolved);
+  if (!data_key.ok()) {
+    NoteRead(tool, resolved.record, verb);
+    return std::move(data_key).error();
+  }
   return UnlockedImage{.name = std::move(name),
-                       .resolved = std::move(resolved).value(),
-                       .data_key = std::move(data_key)};
+                       .resolved = std::move(resolved),
+                       .data_key = std::move(data_key).value()};
 }
 
 }  // namespace morsel

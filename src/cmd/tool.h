@@ -85,12 +85,21 @@ int ExitCodeOf(Code code);
 // an image of the origin.
 bool IsSource(std::string_view text);
 
+// The image that `name` shows; kNotFound and other errors name it.
+Result<ResolvedImage> ResolveNamed(Tool& tool, const ImageName& name);
+// Its data key. kDenied: it is wrapped by another key.
+Result<SecretKey> UnwrapKeyOf(Tool& tool, const ImageName& name,
+                              const ResolvedImage& image);
+
 // The resolved image and its data key, as most verbs need them together.
 struct UnlockedImage {
   ImageName name;
   ResolvedImage resolved;
   SecretKey data_key;
 };
-Result<UnlockedImage> Unlock(Tool& tool, const std::string& name);
+// `verb` is who reads it: who has no key for it has read of its root all the
+// same (cmd/note_read.h). Of an image that opens its user notes that.
+Result<UnlockedImage> Unlock(Tool& tool, const std::string& name,
+                             const std::string& verb);
 
 }  // namespace morsel

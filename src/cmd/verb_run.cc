@@ -107,13 +107,13 @@ Result<ImageConfig> ReadImageConfig(const UnlockedImage& image) {
 // The image to run: a SOURCE is converted first.
 Result<UnlockedImage> FindImage(Tool& tool, const Arguments& arguments) {
   const std::string name = arguments.Get("NAME");
-  if (!IsSource(name)) return Unlock(tool, name);
+  if (!IsSource(name)) return Unlock(tool, name, "run");
   ASSIGN_OR_RETURN(
       const ImageName converted,
       ConvertSource(
           tool,
           {.source = name, .name = "", .platform = arguments.Get("platform")}));
-  return Unlock(tool, converted.ToString());
+  return Unlock(tool, converted.ToString(), "run");
 }
 
 double MillisecondsSince(Deadline begin) {

@@ -6,9 +6,10 @@
 namespace morsel {
 namespace {
 
-Result<AttachedDevice> AttachByName(Tool& tool, const Arguments& arguments) {
+Result<AttachedDevice> AttachByName(Tool& tool, const Arguments& arguments,
+                                    const std::string& verb) {
   ASSIGN_OR_RETURN(const UnlockedImage image,
-                   Unlock(tool, arguments.Get("NAME")));
+                   Unlock(tool, arguments.Get("NAME"), verb));
   ASSIGN_OR_RETURN(KeyService* const keys, tool.Keys());
   AttachOptions options;
   options.read_only = arguments.Has("read-only");
@@ -61,7 +62,8 @@ Result<int> RunAttach(Tool& tool, const Arguments& arguments) {
     return UsageError("attach",
                       "NAME is required: which image? 'morsel images' lists "
                       "what there is");
-  ASSIGN_OR_RETURN(const AttachedDevice device, AttachByName(tool, arguments));
+  ASSIGN_OR_RETURN(const AttachedDevice device,
+                   AttachByName(tool, arguments, "attach"));
   tool.Print(device.ToJson(), device.path, device.path + "\n");
   const Status told = tool.Flush();
   if (told.ok()) return 0;
@@ -81,7 +83,8 @@ Result<int> RunDetach(Tool& tool, const Arguments& arguments) {
 
 Result<int> RunMount(Tool& tool, const Arguments& arguments) {
   const std::string dir = arguments.Get("DIR");
-  ASSIGN_OR_RETURN(const AttachedDevice device, AttachByName(tool, arguments));
+  ASSIGN_OR_RETURN(const AttachedDevice device,
+                   AttachByName(tool, arguments, "mount"));
   if (Status mounted = MountImage(tool.config(), device, dir); !mounted.ok()) {
     // The mount's error is what the user needs; doctor clears what is left.
     (void)DetachDevice(tool.config(), device.path);

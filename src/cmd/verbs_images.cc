@@ -181,29 +181,35 @@ std::string DescribeText(const ImageName& name, const ResolvedImage& image) {
          " chunks recorded\n";
 }
 
-Result<OpenManifest> OpenSealed(Tool& tool, const std::string& name) {
-  ASSIGN_OR_RETURN(UnlockedImage image, Unlock(tool, name));
-  return OpenManifest::Open(std::move(image.resolved.manifest), image.data_key);
+// What the sealed part says of the image's config. kDenied: another key.
+Result<std::string> ReadSealedConfig(Tool& tool, const ImageName& name,
+                                     const ResolvedImage& image) {
+  ASSIGN_OR_RETURN(const SecretKey data_key, UnwrapKeyOf(tool, name, image));
+  ASSIGN_OR_RETURN(Manifest manifest,
+                   Manifest::Parse(CopyBytes(image.manifest.bytes())));
+  ASSIGN_OR_RETURN(const OpenManifest opened,
+                   OpenManifest::Open(std::move(manifest), data_key));
+  return std::string(opened.config());
 }
 
 }  // namespace
 
 Result<int> RunInspect(Tool& tool, const Arguments& arguments) {
-  const std::string text_name = arguments.Get("NAME");
-  ASSIGN_OR_RETURN(const ImageName name, ImageName::Parse(text_name));
+  ASSIGN_OR_RETURN(const ImageName name,
+                   ImageName::Parse(arguments.Get("NAME")));
+  ASSIGN_OR_RETURN(const ResolvedImage image, ResolveNamed(tool, name));
+  // Before its key is tried: without one it was read, too.
+  NoteRead(tool, image.record, "inspect");
   std::string config;
   if (!arguments.Has("no-key")) {
-    const Result<OpenManifest> opened = OpenSealed(tool, text_name);
-    if (!opened.ok() && opened.error().code == Code::kDenied)
-      return MakeError(Code::kDenied, opened.error().message +
+    Result<std::string> read = ReadSealedConfig(tool, name, image);
+    if (!read.ok() && read.error().code == Code::kDenied)
+      return MakeError(Code::kDenied, read.error().message +
                                           " (--no-key shows what can be known "
                                           "without it)");
-    if (!opened.ok()) return opened.error();
-    config = std::string(opened->config());
+    if (!read.ok()) return std::move(read).error();
+    config = std::move(read).value();
   }
-  ASSIGN_OR_RETURN(Origin* const origin, tool.OpenOrigin(/*writing=*/false));
-  ASSIGN_OR_RETURN(const ResolvedImage image, origin->Resolve(name));
-  NoteRead(tool, image.record, "inspect");
   if (arguments.Has("oci-config")) {
     std::printf("%s\n", config.c_str());
     return 0;
@@ -219,14 +225,14 @@ Result<int> RunInspect(Tool& tool, const Arguments& arguments) {
 }
 
 Result<int> RunVerify(Tool& tool, const Arguments& arguments) {
-  const std::string text_name = arguments.Get("NAME");
-  ASSIGN_OR_RETURN(const ImageName name, ImageName::Parse(text_name));
-  ASSIGN_OR_RETURN(Origin* const origin, tool.OpenOrigin(/*writing=*/false));
-  if (!arguments.Has("no-key"))
-    RETURN_IF_ERROR_AS(OpenSealed(tool, text_name),
-                       "the sealed part of " + name.ToString());
-  ASSIGN_OR_RETURN(const ResolvedImage image, origin->Resolve(name));
+  ASSIGN_OR_RETURN(const ImageName name,
+                   ImageName::Parse(arguments.Get("NAME")));
+  ASSIGN_OR_RETURN(const ResolvedImage image, ResolveNamed(tool, name));
   NoteRead(tool, image.record, "verify");
+  if (!arguments.Has("no-key"))
+    RETURN_IF_ERROR_AS(ReadSealedConfig(tool, name, image),
+                       "the sealed part of " + name.ToString());
+  ASSIGN_OR_RETURN(Origin* const origin, tool.OpenOrigin(/*writing=*/false));
   KeyService* keys = nullptr;
   if (!arguments.Has("no-key")) {
     ASSIGN_OR_RETURN(keys, tool.Keys());
@@ -328,7 +334,7 @@ Result<int> RunTag(Tool& tool, const Arguments& arguments) {
   ASSIGN_OR_RETURN(Origin* const origin, tool.OpenOrigin(/*writing=*/true));
   ASSIGN_OR_RETURN(KeyService* const keys, tool.Keys());
   const Status tagged = origin->TagImage(from, to, *keys);
-  if (!tagged.ok() && tagged.error().code == Code::kUnavailable)
+  if (!tagged.ok())
     if (const Result<ResolvedImage> image = origin->Resolve(from); image.ok())
       NoteRead(tool, image->record, "tag");
   RETURN_IF_ERROR_AS(tagged, "tag " + from.ToString());
