@@ -14,6 +14,7 @@
 #include "base/fd.h"
 #include "crypto/cipher.h"
 #include "crypto/hash.h"
+#include "crypto/secret_file.h"
 
 namespace morsel {
 namespace {
@@ -148,18 +149,6 @@ Result<std::vector<NamedKey>> ParseKeys(std::string_view text,
   return keys;
 }
 
-// Reads into memory that is wiped.
-Result<SecretBuffer> ReadSecretFile(const Fd& file, const std::string& path) {
-  SecretBuffer buffer(kMaxFileBytes + 1);
-  ASSIGN_OR_RETURN_AS(const size_t size,
-                      ReadUpTo(file.get(), buffer.mutable_bytes()), path);
-  if (size > kMaxFileBytes)
-    return MakeError(Code::kInvalid, "the key file " + path + " is too large");
-  SecretBuffer exact(size);
-  std::copy_n(buffer.bytes().begin(), size, exact.mutable_bytes().begin());
-  return exact;
-}
-
 struct KeyFile {
   Fd file;  // locked against others that add
   SecretBuffer text;
@@ -177,7 +166,8 @@ Result<KeyFile> ReadKeyFile(const std::string& path) {
   RETURN_IF_ERROR(CheckAccess(*file, path));
   KeyFile read;
   read.file = std::move(file).value();
-  ASSIGN_OR_RETURN(read.text, ReadSecretFile(read.file, path));
+  ASSIGN_OR_RETURN(
+      read.text, ReadSecrets(read.file, "the key file " + path, kMaxFileBytes));
   ASSIGN_OR_RETURN(read.keys, ParseKeys(AsText(read.text.bytes()), path));
   return read;
 }

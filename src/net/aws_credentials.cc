@@ -3,10 +3,10 @@
 
 #include <cstdlib>
 
-#include "base/fd.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/mutex.h"
+#include "crypto/secret_file.h"
 #include "net/http_client.h"
 
 namespace morsel {
@@ -86,9 +86,10 @@ Result<std::optional<AwsCredentials>> MetadataReader::FromContainer() const {
   if (const std::string file =
           Variable("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE");
       !file.empty()) {
-    ASSIGN_OR_RETURN_AS(const Bytes bytes, ReadWholeFile(file, kMaxFileBytes),
+    ASSIGN_OR_RETURN_AS(const SecretBuffer bytes,
+                        ReadSecretFile(file, kMaxFileBytes),
                         "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE");
-    token = Trim(AsText(bytes));
+    token = Trim(AsText(bytes.bytes()));
     while (!token.empty() && token.back() == '\n') token.pop_back();
   }
   HttpHeaders headers;
@@ -173,16 +174,14 @@ std::optional<AwsCredentials> CredentialChain::FromEnvironment() const {
 
 Result<std::optional<AwsCredentials>> CredentialChain::FromFile(
     const std::string& path, const std::string& section) const {
-  Result<Bytes> bytes = ReadWholeFile(path, kMaxFileBytes);
+  const Result<SecretBuffer> bytes = ReadSecretFile(path, kMaxFileBytes);
   // A file that is not ours to read is as good as none: a daemon without
   // rights runs beside the user whose file that is.
   if (!bytes.ok() && (bytes.error().code == Code::kNotFound ||
                       bytes.error().code == Code::kDenied))
     return std::optional<AwsCredentials>();
   if (!bytes.ok()) return bytes.error();
-  auto parsed = ParseAwsProfile(AsText(*bytes), section, path);
-  Wipe(*bytes);
-  return parsed;
+  return ParseAwsProfile(AsText(bytes->bytes()), section, path);
 }
 
 Result<std::optional<AwsCredentials>> CredentialChain::FromFiles() const {
