@@ -396,6 +396,19 @@ TEST_P(LeftBehindTest, TheCollectorFindsItMovesItAndDeletesNothing) {
   EXPECT_THAT(Problems(), IsEmpty());
 }
 
+TEST_P(LeftBehindTest, ADryRunSpeaksOfNoAlarmAsRaised) {
+  Publish("a", 1);
+  const std::string old = Rotate();
+  Expire(old);
+  Pass(3 * kLeasePeriod + std::chrono::seconds(1));
+  options_.dry_run = true;
+  EXPECT_THAT(Collect(old).next_step, HasSubstr("would"));
+  EXPECT_THAT(ListAlarms(store_, /*all=*/true).value(), IsEmpty());
+  ASSERT_TRUE(origin_.RemovePointer(*ImageName::Parse("a")).ok());
+  EXPECT_THAT(Collect(old).next_step, HasSubstr("would"));
+  EXPECT_EQ(StateOf(old), kRootExpired);
+}
+
 // Calls `hook` once, before the first call that `when` picks.
 class HookStore final : public FilterStore {
  public:

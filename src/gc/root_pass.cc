@@ -199,7 +199,11 @@ Status RootPass::SweepDeleted(const Residents& residents) {
 Status RootPass::DeleteIfDue(const Residents& residents) {
   if (Is(kRootDeleted)) return SweepDeleted(residents);
   if (found_live_) {
-    report_.next_step = "a live reference was found: see the alarms";
+    report_.next_step =
+        options_.dry_run
+            ? "a pass would drop what only announces a manifest, and move what "
+              "is live, with an alarm that stops all deletion"
+            : "a live reference was found: see the alarms";
     return Ok();
   }
   ASSIGN_OR_RETURN(const int64_t now, StoreNow(store_));
@@ -210,7 +214,8 @@ Status RootPass::DeleteIfDue(const Residents& residents) {
     report_.next_step = "deleted after " + FormatUtc(may_delete);
     return Ok();
   }
-  report_.next_step = "deleted; its state stays";
+  report_.next_step = options_.dry_run ? "a pass would delete it, but its state"
+                                       : "deleted; its state stays";
   if (options_.dry_run) return Ok();
   ASSIGN_OR_RETURN(const bool is_empty, DeleteContents(residents));
   return is_empty ? Advance() : Ok();
