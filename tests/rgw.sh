@@ -69,7 +69,7 @@ rgw data = $DIR/rgw
 CONF
 }
 
-ceph_() { timeout 60 ceph -c "$DIR/ceph.conf" "$@"; }
+ceph_() { timeout 300 ceph -c "$DIR/ceph.conf" "$@"; }
 
 start_cluster() {
   local fsid=$1 v2=$2 v1=$3 osd caps=(--cap mon 'allow *' --cap osd 'allow *')
@@ -97,10 +97,10 @@ osd_is_up() { ceph_ osd stat 2>/dev/null | grep -q '1 up'; }
 
 answers() { curl -s -o /dev/null "http://127.0.0.1:$PORT/"; }
 
-# await WHAT COMMAND: up to a minute.
+# await WHAT COMMAND: the five minutes are a guard against a hang, no measure.
 await() {
   local what=$1 tries
-  for ((tries = 0; tries < 240; ++tries)); do
+  for ((tries = 0; tries < 1200; ++tries)); do
     "$2" && return
     sleep 0.25
   done
@@ -131,7 +131,7 @@ up() {
   fsid=$(cat /proc/sys/kernel/random/uuid)
   write_config "$fsid" "${ports[0]}" "${ports[1]}"
   start_cluster "$fsid" "${ports[0]}" "${ports[1]}" >"$DIR/setup.log" 2>&1
-  timeout 60 radosgw-admin -c "$DIR/ceph.conf" user create --uid t \
+  timeout 300 radosgw-admin -c "$DIR/ceph.conf" user create --uid t \
     --display-name t --access-key AKTEST --secret-key SKTESTSK \
     >>"$DIR/setup.log" 2>&1
   start_gateway

@@ -23,7 +23,8 @@ expect_text "$WORK/err" "there are no AWS credentials"
 expect_exit 1 morsel images --origin 's3://bucket?style=odd'
 expect_text "$WORK/err" "must be path, virtual or auto"
 
-device=$(morsel attach -q app:1)
+# However long the service takes to come back.
+device=$(MORSEL_IO_TIMEOUT=600 morsel attach -q app:1)
 chunk() { dd if="$device" of=/dev/null bs=1M iflag=direct status=none; }
 bash "$TESTS/rgw.sh" stop "$WORK/rgw"
 expect_exit 5 morsel convert "$source" app:2
@@ -39,19 +40,20 @@ morsel detach "$device"
 expect_exit 3 morsel inspect app:2
 morsel verify app:1 >/dev/null
 
-# stops_under COMMAND...: when some chunks are stored, the service ends.
+# stops_under COMMAND...: when some chunks are stored, and before all are, the
+# service ends.
 through_proxy
 some_stored() { (($(proxy count 'PUT .*/chunks/') > 3)); }
 stops_under() {
   local code=0 pid
   proxy forget
-  proxy fault delay=200 1 'PUT .*/chunks/'
+  proxy fault hold=3 1 'PUT .*/chunks/'
   start "$MORSEL_BIN/morsel" "$@" 2>"$WORK/err"
   pid=$!
   wait_until some_stored
   bash "$TESTS/rgw.sh" stop "$WORK/rgw"
-  wait "$pid" || code=$?
   proxy fault none
+  wait "$pid" || code=$?
   bash "$TESTS/rgw.sh" start "$WORK/rgw"
   ((code == 5)) || fail "'$*' ended with $code: $(cat "$WORK/err")"
   morsel verify app:1 -q >/dev/null

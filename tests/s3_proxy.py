@@ -18,6 +18,8 @@ line each, answering one line once they hold for all that comes after:
                                cut       half of the answer, then cut off
                                flip      a byte of the body is another one
                                delay=MS  the answer comes so much later
+                               hold=N    the first N go on; nothing is asked
+                                         for the others before the next order
     fault none           no more
     age PATTERN SECONDS  what is read there was last modified so much earlier
     count [PATTERN]      how many requests came since the last `forget`
@@ -44,9 +46,9 @@ class Orders:
     """What the test wants at the moment; used by all threads."""
 
     def __init__(self):
-        self.lock = threading.Lock()
+        self.lock = threading.Condition()
         self.kind, self.every, self.pattern = "none", 1, re.compile("")
-        self.met = 0
+        self.met = self.order = 0
         self.ages = []
         self.requests = collections.Counter()
         self.failed = collections.Counter()
@@ -59,9 +61,18 @@ class Orders:
             self.met += 1
             if self.met % self.every != 0:
                 return "none"
+            if self.kind.startswith("hold="):
+                return self.held()
             self.failed[request] += 1
             spared = self.every > 1 and self.failed[request] > MAX_BY_CHANCE
             return "none" if spared else self.kind
+
+    def held(self):
+        """Returns when the request may go on; the lock is taken."""
+        if self.met > int(self.kind.partition("=")[2]):
+            order = self.order
+            self.lock.wait_for(lambda: self.order != order)
+        return "none"
 
     def age_of(self, request):
         with self.lock:
@@ -71,6 +82,8 @@ class Orders:
         with self.lock:
             if words[0] == "fault":
                 self.kind, self.met = words[1], 0
+                self.order += 1
+                self.lock.notify_all()
                 self.failed.clear()
                 self.every = int(words[2]) if len(words) > 2 else 1
                 self.pattern = re.compile(" ".join(words[3:]))

@@ -63,7 +63,7 @@ class ConfinedClient {
     if (size <= 0) return 98;
     const std::string text(url.data(), static_cast<size_t>(size));
     const auto client =
-        MakeHttpClient({.timeout = std::chrono::milliseconds(3000)}).value();
+        MakeHttpClient({.timeout = std::chrono::minutes(1)}).value();
     WarmUpHttp(*client, text);
     if (!SeccompAllow(HttpSyscalls()).ok()) return 99;
     return body(*client, text);

@@ -28,15 +28,37 @@ TestReply Failing(int status, const std::string& code = "") {
           .headers = {{"date", "Tue, 24 Nov 2026 12:00:00 GMT"}}};
 }
 
+// Counts requests, and waits long for all but the first `silent`, which get no
+// answer: how fast the machine is decides nothing.
+class CountingClient final : public HttpClient {
+ public:
+  CountingClient(std::atomic<int>& count, const std::atomic<int>& silent)
+      : count_(count), silent_(silent) {}
+
+  Result<HttpAnswer> Send(const HttpRequest& request) override {
+    const bool is_silent = ++count_ <= silent_;
+    return is_silent ? impatient_->Send(request) : patient_->Send(request);
+  }
+
+ private:
+  std::atomic<int>& count_;
+  const std::atomic<int>& silent_;
+  const std::unique_ptr<HttpClient> patient_ =
+      MakeHttpClient({.timeout = std::chrono::minutes(2)}).value();
+  const std::unique_ptr<HttpClient> impatient_ =
+      MakeHttpClient({.timeout = std::chrono::milliseconds(300)}).value();
+};
+
 class FaultyS3Test : public testing::Test {
  protected:
-  // The n-th request (from 1) gets `answer(n, request)`.
+  // The n-th request (from 1) gets `answer(n, request)`; of the first
+  // `silent_` that must be silence.
   using Answer = std::function<TestReply(int, const TestRequest&)>;
 
   void Serve(Answer answer, int max_tries = 5) {
     server_ = std::make_unique<TestHttpServer>(
         [this, answer = std::move(answer)](const TestRequest& request) {
-          return answer(++count_, request);
+          return answer(count_, request);
         });
     retries_ = std::make_unique<RetryBudget>(RetryOptions{
         .max_tries = max_tries,
@@ -44,29 +66,28 @@ class FaultyS3Test : public testing::Test {
     const S3Address address =
         ParseS3Address("s3://bucket?endpoint=" + server_->url()).value();
     credentials_fetched_ = 0;
-    store_ =
-        S3Store::Open(
-            address, Access::kRead,
-            {.http = MakeHttpClient({.timeout = std::chrono::milliseconds(300)})
-                         .value(),
-             .credentials = MakeAwsCredentialSource(
-                 {.profile = "",
-                  .environment = [this](const std::string& name)
-                      -> std::optional<std::string> {
-                    if (name == "AWS_ACCESS_KEY_ID") {
-                      ++credentials_fetched_;
-                      return "id";
-                    }
-                    if (name == "AWS_SECRET_ACCESS_KEY") return "secret";
-                    return std::nullopt;
-                  }}),
-             .retries = *retries_,
-             .clock = SystemClock()})
-            .value();
+    store_ = S3Store::Open(
+                 address, Access::kRead,
+                 {.http = std::make_unique<CountingClient>(count_, silent_),
+                  .credentials = MakeAwsCredentialSource(
+                      {.profile = "",
+                       .environment = [this](const std::string& name)
+                           -> std::optional<std::string> {
+                         if (name == "AWS_ACCESS_KEY_ID") {
+                           ++credentials_fetched_;
+                           return "id";
+                         }
+                         if (name == "AWS_SECRET_ACCESS_KEY") return "secret";
+                         return std::nullopt;
+                       }}),
+                  .retries = *retries_,
+                  .clock = SystemClock()})
+                 .value();
   }
   Error GetError() { return store_->Get("k", 0, 100).error(); }
 
   std::atomic<int> count_ = 0;
+  std::atomic<int> silent_ = 0;
   std::atomic<int> credentials_fetched_ = 0;
   std::chrono::milliseconds waited_{0};
   std::unique_ptr<TestHttpServer> server_;
@@ -97,6 +118,7 @@ TEST_F(FaultyS3Test, APassingFaultIsTriedAgainAndHealed) {
        .fault = Fault::kTruncate}};
   for (size_t i = 0; i < faults.size(); ++i) {
     count_ = 0;
+    silent_ = faults[i].fault == Fault::kSilence ? 1 : 0;
     Serve(
         [&](int n, const TestRequest&) { return n < 2 ? faults[i] : Good(); });
     const Result<ObjectData> data = store_->Get("k", 0, 100);
@@ -116,6 +138,7 @@ TEST_F(FaultyS3Test, AFaultThatStaysIsAClearErrorAfterAFewTries) {
   EXPECT_NE(error.message.find("5 tries"), std::string::npos) << error.message;
   EXPECT_EQ(count_, 5);
   count_ = 0;
+  silent_ = 100;
   Serve([](int, const TestRequest&) {
     return TestReply{.headers = {}, .fault = Fault::kSilence};
   });
