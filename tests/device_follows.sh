@@ -62,10 +62,13 @@ big_id=$(morsel inspect moved:1 --json | jq -r .manifest_id)
 small_id=$(morsel inspect named:1 --json | jq -r .manifest_id)
 morsel inspect moved:1 --chunks --json | jq -r '.chunks[].index' >"$WORK/big.chunks"
 morsel inspect named:1 --chunks --json | jq -r '.chunks[].index' >"$WORK/small.chunks"
+# Their logs stay, for whoever reads of a failure.
 device=$(morsel attach -q --read-only moved:1)
+ln "${device%/fuse/disk}/agent.log" "$WORK/first.log"
 big_sum=$(sum_of "$device" big)
 morsel detach "$device"
 device=$(morsel attach -q --read-only named:1)
+ln "${device%/fuse/disk}/agent.log" "$WORK/second.log"
 small_sum=$(sum_of "$device" small)
 morsel detach "$device"
 # The device is gone, and so is its lease.
@@ -136,4 +139,4 @@ check_devices "after an alarm"
 
 for device in "${big[@]}" "${small[@]}"; do morsel detach "$device"; done
 # Those of the shared cache end a moment later, or by themselves.
-has_leases 2 || fail "$(lease_count) leases are left"
+(($(lease_count) <= 2)) || fail "$(lease_count) leases are left"
