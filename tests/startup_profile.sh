@@ -47,6 +47,12 @@ morsel run --stats-file "$WORK/stats" other:1 -- true
 MORSEL_AGENT_PREFETCH_BYTES=0 start
 [[ $(prefetched) == 0 ]] || fail "more was loaded ahead than may be"
 
+# Another image under the name keeps the part of the profile that it has.
+morsel convert -q "$(image python)" other:1 >/dev/null
+kept=$(morsel inspect --json other:1 | jq .startup_chunks)
+((kept > 0 && kept <= loaded)) || fail "$kept of $loaded chunks were taken over"
+[[ $(profile) == "$loaded" ]] || fail "the first image lost its profile"
+
 # What runs for ever is recorded for a while; a shell that is process 1 does not
 # hear SIGTERM, so this one listens.
 morsel record --json --for 1 start:1 -- \

@@ -57,36 +57,32 @@ bool SameChunks(const Manifest& manifest,
   return true;
 }
 
-// The manifest that the name shows already, if it says the same as a new one
-// would: a second convert of an image then changes nothing in the origin.
-std::optional<std::string> FindPublished(const ConvertContext& context,
-                                         const ImageName& name,
-                                         const FlatImage& flat,
-                                         const WritableRoot& root,
-                                         const UploadedChunks& uploaded) {
-  Result<ResolvedImage> image = context.origin.Resolve(name);
-  if (!image.ok() || image->image_digest != flat.digest ||
-      image->record.root != root.id ||
-      image->manifest.root_of_birth() != root.id ||
-      image->record.virtual_size != image->manifest.virtual_size() ||
-      image->record.stored_bytes != image->manifest.stored_bytes() ||
-      image->record.chunk_count != image->manifest.chunk_count() ||
-      image->manifest.virtual_size() != flat.ext4->size_bytes() ||
-      !SameChunks(image->manifest, uploaded.chunks))
-    return std::nullopt;
+// Whether what the name shows says the same as a new manifest would: a second
+// convert of an image then changes nothing in the origin.
+bool IsPublished(const ConvertContext& context, const ResolvedImage& shown,
+                 const ImageName& name, const FlatImage& flat,
+                 const WritableRoot& root, const UploadedChunks& uploaded) {
+  if (shown.image_digest != flat.digest || shown.record.root != root.id ||
+      shown.manifest.root_of_birth() != root.id ||
+      shown.record.virtual_size != shown.manifest.virtual_size() ||
+      shown.record.stored_bytes != shown.manifest.stored_bytes() ||
+      shown.record.chunk_count != shown.manifest.chunk_count() ||
+      shown.manifest.virtual_size() != flat.ext4->size_bytes() ||
+      !SameChunks(shown.manifest, uploaded.chunks))
+    return false;
   const Result<SecretKey> data_key =
-      context.origin.UnwrapDataKey(image->record, name, context.keys);
-  if (!data_key.ok()) return std::nullopt;
+      context.origin.UnwrapDataKey(shown.record, name, context.keys);
+  if (!data_key.ok()) return false;
   const Result<OpenManifest> open =
-      OpenManifest::Open(std::move(image->manifest), *data_key);
-  if (!open.ok() || open->config() != flat.config) return std::nullopt;
-  return image->record.id;
+      OpenManifest::Open(Manifest(shown.manifest), *data_key);
+  return open.ok() && open->config() == flat.config;
 }
 
 // Manifest, record and pointer, in this order.
 Result<std::string> Publish(const ConvertContext& context,
                             const ImageName& name, const FlatImage& flat,
-                            const WritableRoot& root, UploadedChunks uploaded) {
+                            const WritableRoot& root, UploadedChunks uploaded,
+                            const std::vector<uint32_t>& startup_chunks) {
   // The context of a wrapping is the repository: tags may move within it.
   ASSIGN_OR_RETURN(const GeneratedKey data_key,
                    context.keys.Generate(name.repository));
@@ -101,7 +97,7 @@ Result<std::string> Publish(const ConvertContext& context,
   ASSIGN_OR_RETURN(const Manifest manifest,
                    Manifest::Parse(EncodeManifest(contents, data_key.key)));
   RETURN_IF_ERROR(context.origin.PublishManifest(
-      root.id, manifest, name.repository, data_key.wrapped));
+      root.id, manifest, name.repository, data_key.wrapped, startup_chunks));
   RETURN_IF_ERROR(context.origin.PublishPointer(
       name, {.image_digest = flat.digest,
              .manifest_id = manifest.id(),
@@ -190,13 +186,17 @@ Result<ConvertReport> ConvertOnce(const ConvertContext& context,
   ConvertReport report = MakeReport(name, flat, root, uploaded);
   report.warnings.insert(report.warnings.end(), warnings.begin(),
                          warnings.end());
-  if (std::optional<std::string> published =
-          FindPublished(context, name, flat, root, uploaded)) {
-    report.manifest_id = *std::move(published);
+  const Result<ResolvedImage> shown = context.origin.Resolve(name);
+  if (shown.ok() && IsPublished(context, *shown, name, flat, root, uploaded)) {
+    report.manifest_id = shown->record.id;
     return report;
   }
-  ASSIGN_OR_RETURN(report.manifest_id,
-                   Publish(context, name, flat, root, std::move(uploaded)));
+  // A new version starts much as the last one did.
+  const std::vector<uint32_t> startup_chunks =
+      shown.ok() ? shown->record.startup_chunks : std::vector<uint32_t>();
+  ASSIGN_OR_RETURN(
+      report.manifest_id,
+      Publish(context, name, flat, root, std::move(uploaded), startup_chunks));
   return report;
 }
 

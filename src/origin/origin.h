@@ -143,9 +143,11 @@ class Origin {
   Status RewriteChunk(const std::string& root, const ChunkName& name,
                       ByteSpan ciphertext);
   // Stores the manifest, then its record (merging `wrapped` into one that
-  // exists). kExists never.
+  // exists). kExists never. `startup_chunks` is the profile of the image's last
+  // version: a new record keeps what the manifest has of it.
   Status PublishManifest(const std::string& root, const Manifest& manifest,
-                         const std::string& context, const WrappedKey& wrapped);
+                         const std::string& context, const WrappedKey& wrapped,
+                         const std::vector<uint32_t>& startup_chunks = {});
   // Makes `name` show the manifest: the moment of publication. kUnavailable
   // if the manifest's root is no longer active: convert again. kInvalid if
   // `name` has a manifest id. A creation time of 0 is replaced by now.

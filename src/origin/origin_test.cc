@@ -85,6 +85,16 @@ TEST_P(OriginTest, AStartupProfileStaysWithItsManifest) {
             (std::vector<uint32_t>{4, 0}));
   ASSERT_TRUE(origin_.SetStartupChunks(id, {}).ok());
   EXPECT_TRUE(origin_.ReadRecord(id)->startup_chunks.empty());
+  // The next version keeps what it has of it: chunks 0, 2, 4.
+  const WritableRoot root = origin_.OpenActiveRoot(*keys_).value();
+  const TestImage next = StoreTestImage(origin_, root, 3, 2).value();
+  ASSERT_TRUE(origin_
+                  .PublishManifest(root.id, next.manifest, "app", {"ab", "cd"},
+                                   {4, 1, 0, 900})
+                  .ok());
+  EXPECT_EQ(origin_.ReadRecord(next.manifest.id())->startup_chunks,
+            (std::vector<uint32_t>{4, 0}));
+  EXPECT_TRUE(origin_.ReadRecord(id)->startup_chunks.empty());
   EXPECT_EQ(origin_.SetStartupChunks(std::string(64, 'a'), {1}).error().code,
             Code::kNotFound);
   EXPECT_EQ(

@@ -125,7 +125,8 @@ Status Origin::RewriteChunk(const std::string& root, const ChunkName& name,
 Status Origin::PublishManifest(const std::string& root,
                                const Manifest& manifest,
                                const std::string& context,
-                               const WrappedKey& wrapped) {
+                               const WrappedKey& wrapped,
+                               const std::vector<uint32_t>& startup_chunks) {
   if (!IsRootId(root))
     return MakeError(Code::kInvalid, root + " is no root id");
   const Status put =
@@ -139,6 +140,8 @@ Status Origin::PublishManifest(const std::string& root,
   fresh.virtual_size = manifest.virtual_size();
   fresh.stored_bytes = manifest.stored_bytes();
   fresh.chunk_count = manifest.chunk_count();
+  for (const uint32_t index : startup_chunks)
+    if (manifest.FindChunk(index)) fresh.startup_chunks.push_back(index);
   return RetryWhileChanged("the record of the manifest " + fresh.id, [&] {
     return MergeRecord(store_, fresh, context, wrapped);
   });
