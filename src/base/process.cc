@@ -44,24 +44,6 @@ std::vector<std::string> MergedEnvironment(
   return merged;
 }
 
-// Resolves argv[0] before the fork: execvpe allocates, which a child of a
-// threaded process must not.
-Result<std::string> FindProgram(const std::string& name) {
-  if (name.find('/') != std::string::npos) return name;
-  const char* path = ::getenv("PATH");
-  std::string rest = path == nullptr ? "/usr/sbin:/usr/bin:/sbin:/bin" : path;
-  rest += ":/usr/sbin:/sbin";  // runc and losetup, for plain users' PATHs
-  for (size_t begin = 0; begin < rest.size();) {
-    size_t end = rest.find(':', begin);
-    if (end == std::string::npos) end = rest.size();
-    const std::string candidate = rest.substr(begin, end - begin) + "/" + name;
-    if (::access(candidate.c_str(), X_OK) == 0) return candidate;
-    begin = end + 1;
-  }
-  return MakeError(Code::kNotFound, "no program " + name +
-                                        " in PATH; is its package installed?");
-}
-
 // What runs between fork and exec: only async-signal-safe calls.
 struct ExecPlan {
   const char* file;
@@ -122,6 +104,8 @@ int ReadExecError(int pipe_fd) {
 
 Result<Child> Spawn(const SpawnOptions& options) {
   CHECK(!options.argv.empty());
+  // Before the fork: execvpe allocates, which a child of a threaded process
+  // must not.
   ASSIGN_OR_RETURN(const std::string file, FindProgram(options.argv[0]));
   std::vector<std::string> argv = options.argv;
   std::vector<std::string> env = MergedEnvironment(options.env);
@@ -252,12 +236,37 @@ bool IsProcessAlive(pid_t pid, uint64_t start_ticks) {
   return ticks.ok() && *ticks == start_ticks;
 }
 
+Result<std::string> FindProgram(const std::string& name) {
+  if (name.find('/') != std::string::npos) return name;
+  const char* path = ::getenv("PATH");
+  std::string rest = path == nullptr ? "/usr/sbin:/usr/bin:/sbin:/bin" : path;
+  rest += ":/usr/sbin:/sbin";  // runc and losetup, for plain users' PATHs
+  for (size_t begin = 0; begin < rest.size();) {
+    size_t end = rest.find(':', begin);
+    if (end == std::string::npos) end = rest.size();
+    const std::string candidate = rest.substr(begin, end - begin) + "/" + name;
+    if (::access(candidate.c_str(), X_OK) == 0) return candidate;
+    begin = end + 1;
+  }
+  return MakeError(Code::kNotFound, "no program " + name +
+                                        " in PATH; is its package installed?");
+}
+
 Result<std::string> ProgramFolder() {
   std::error_code error;
   const auto self = std::filesystem::read_symlink("/proc/self/exe", error);
   if (error)
     return MakeError(Code::kIo, "read /proc/self/exe: " + error.message());
   return self.parent_path().string();
+}
+
+Result<std::string> FindOwnProgram(const std::string& name) {
+  const Result<std::string> folder = ProgramFolder();
+  if (folder.ok()) {
+    const std::string beside = *folder + "/" + name;
+    if (::access(beside.c_str(), X_OK) == 0) return beside;
+  }
+  return FindProgram(name);
 }
 
 }  // namespace morsel

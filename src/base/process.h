@@ -60,5 +60,10 @@ bool IsProcessAlive(pid_t pid, uint64_t start_ticks);
 
 // The folder of the running program's own file, for finding its siblings.
 Result<std::string> ProgramFolder();
+// The file of a program: `name` itself if it has a slash, else where PATH or
+// the folders of administrators have it. kNotFound.
+Result<std::string> FindProgram(const std::string& name);
+// The same for a program of Morsel's: beside the running one first.
+Result<std::string> FindOwnProgram(const std::string& name);
 
 }  // namespace morsel

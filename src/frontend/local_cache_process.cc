@@ -35,15 +35,6 @@ constexpr std::chrono::seconds kSendTimeout(10);
 // busy machine.
 constexpr int kEndMilliseconds = 8000;
 
-std::string FindProgram() {
-  const Result<std::string> folder = ProgramFolder();
-  if (folder.ok()) {
-    const std::string beside = *folder + "/morsel-localcache";
-    if (::access(beside.c_str(), X_OK) == 0) return beside;
-  }
-  return "morsel-localcache";
-}
-
 }  // namespace
 
 Result<LocalCacheProcess> LocalCacheProcess::Start(const AgentSetup& setup) {
@@ -68,10 +59,12 @@ LocalCacheProcess LocalCacheProcess::WithArena(const AgentSetup& setup,
 Status LocalCacheProcess::Spawn() {
   ASSIGN_OR_RETURN(auto client, MakeSocketPair());
   ASSIGN_OR_RETURN(auto control, MakeSocketPair());
+  ASSIGN_OR_RETURN(const std::string program,
+                   FindOwnProgram("morsel-localcache"));
   const uint32_t uid = ::geteuid() == 0 ? setup_.cache_uid : 0;
   ASSIGN_OR_RETURN(
       process_,
-      morsel::Spawn({.argv = {FindProgram(),
+      morsel::Spawn({.argv = {program,
                               "--origin",
                               setup_.origin,
                               "--memory-bytes",

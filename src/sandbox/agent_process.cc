@@ -27,10 +27,7 @@ constexpr double kUpgradeSeconds = 60;
 
 Result<std::string> FindAgent(const std::string& wanted) {
   if (!wanted.empty()) return wanted;
-  ASSIGN_OR_RETURN(const std::string folder, ProgramFolder());
-  const std::string beside = folder + "/morsel-agent";
-  if (::access(beside.c_str(), X_OK) == 0) return beside;
-  return std::string("morsel-agent");
+  return FindOwnProgram("morsel-agent");
 }
 
 // The lock that says that the device lives, for the agent to inherit.
