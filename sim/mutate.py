@@ -9,13 +9,13 @@ is built with it, run for SEEDS seeds (40), one after another, and the source is
 put back. Prints how many of the seeds found it, and whether the crash points
 and the interruptions did. Exits with 1 if one was found by nobody.
 
-That a mover looks at its target again is held by src/gc/move_test.cc: here
-other collectors move the same manifest while it sleeps, which is enough unless
-their moves fail.
+That a mover looks at its target again, and that "a retired root keeps the moves
+that were announced" is a bug, is held by src/gc/move_test.cc: here other
+collectors move the same manifest while it sleeps, which is enough unless their
+moves fail.
 
-Two are found by none of 40 seeds: of "deletion does not look for alarms" about
-one seed in 200 finds a bug, so try it with 1000; "a retired root keeps the moves
-that were announced" was found by nobody yet (docs/benchmarks.md).
+Two are found by none of 40 seeds: that one, and "deletion does not look for
+alarms", of which about one seed in 200 finds a bug, so try it with 1000.
 
 A new one: a file, a text that is in it once, and what stands there instead.
 """
