@@ -171,15 +171,6 @@ Result<int64_t> ParseInteger(std::string_view text) {
   return value;
 }
 
-Result<double> ParseSeconds(const std::string& text) {
-  char* end = nullptr;
-  const double value = std::strtod(text.c_str(), &end);
-  if (text.empty() || *end != '\0' || !std::isfinite(value) || value < 0)
-    return MakeError(Code::kInvalid,
-                     "'" + text + "' is not a number of seconds");
-  return value;
-}
-
 Status CheckType(const ConfigKey& key, const std::string& value) {
   const std::string where = "setting " + std::string(key.name);
   switch (key.type) {
@@ -336,6 +327,17 @@ std::string Config::WorkerName() const {
   std::array<char, 256> name{};
   if (::gethostname(name.data(), name.size() - 1) != 0) return "";
   return name.data();
+}
+
+Result<double> ParseSeconds(std::string_view text) {
+  double value = 0;
+  const auto [end, error] =
+      std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size() ||
+      !std::isfinite(value) || value < 0)
+    return MakeError(Code::kInvalid,
+                     "'" + std::string(text) + "' is not a number of seconds");
+  return value;
 }
 
 Result<uint64_t> ParseSize(std::string_view text) {

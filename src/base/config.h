@@ -63,6 +63,9 @@ class Config {
   std::map<std::string, std::string, std::less<>> values_;
 };
 
+// "60", "0.25", "1e3": a decimal number that is not negative, and nothing
+// around it. kInvalid otherwise.
+Result<double> ParseSeconds(std::string_view text);
 // "1536", "64KiB", "2 GiB", "1G" (binary units). kInvalid otherwise.
 Result<uint64_t> ParseSize(std::string_view text);
 

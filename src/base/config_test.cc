@@ -58,6 +58,15 @@ TEST_F(ConfigTest, CommandLineOverEnvironmentOverFileOverDefault) {
   EXPECT_EQ(config.Seconds("io_timeout"), 9);
 }
 
+TEST_F(ConfigTest, SecondsAreADecimalNumberAlone) {
+  EXPECT_EQ(ParseSeconds("0").value(), 0);
+  EXPECT_EQ(ParseSeconds("0.25").value(), 0.25);
+  EXPECT_EQ(ParseSeconds("1e+06").value(), 1e6);  // as ScalarText prints it
+  for (const char* text :
+       {"", " 1", "1 ", "+1", "-1", "0x1", "1s", "inf", "nan", "1e999", "1,5"})
+    EXPECT_EQ(ParseSeconds(text).error().code, Code::kInvalid) << text;
+}
+
 TEST_F(ConfigTest, TablesAreDottedKeys) {
   ::setenv("MORSEL_OVERLAY_MAX_BYTES", "2GiB", 1);
   const Config config =

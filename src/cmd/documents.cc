@@ -103,7 +103,8 @@ std::string ManExitCodes() {
          "5 unavailable, no room, refused for load or timed out.\n"
          ".B morsel run\npasses on the exit status of the command; its own "
          "failures are 125, 126 (the command cannot be executed) and 127 (no "
-         "such command).\n";
+         "such command).\n.B morsel record\nexits with 1 if the command "
+         "fails.\n";
 }
 
 std::string ManSettings() {

@@ -3,6 +3,7 @@
 #include <cstdio>
 
 #include "base/fd.h"
+#include "cmd/run_image.h"
 #include "cmd/verbs.h"
 #include "sandbox/device.h"
 #include "sandbox/image_config.h"
@@ -68,7 +69,47 @@ Status ReadLimits(const Arguments& arguments, RunOptions& options) {
   return Ok();
 }
 
-Result<RunOptions> ReadOptions(const Arguments& arguments) {
+Result<ImageConfig> ReadImageConfig(const UnlockedImage& image) {
+  ASSIGN_OR_RETURN(Manifest manifest,
+                   Manifest::Parse(CopyBytes(image.resolved.manifest.bytes())));
+  ASSIGN_OR_RETURN(const OpenManifest opened,
+                   OpenManifest::Open(std::move(manifest), image.data_key));
+  return ImageConfig::Parse(opened.config());
+}
+
+// The image to run: a SOURCE is converted first.
+Result<UnlockedImage> FindImage(Tool& tool, const Arguments& arguments,
+                                const std::string& verb) {
+  const std::string name = arguments.Get("NAME");
+  if (!IsSource(name)) return Unlock(tool, name, verb);
+  ASSIGN_OR_RETURN(
+      const ImageName converted,
+      ConvertSource(
+          tool,
+          {.source = name, .name = "", .platform = arguments.Get("platform")}));
+  return Unlock(tool, converted.ToString(), verb);
+}
+
+double MillisecondsSince(Deadline begin) {
+  const std::chrono::duration<double, std::milli> passed =
+      SystemClock().Now() - begin;
+  return passed.count();
+}
+
+Status WriteStats(const std::string& path, double resolve_ms, double attach_ms,
+                  const RunReport& report) {
+  Json json = report.timings.ToJson();
+  json["resolve_ms"] = resolve_ms;
+  json["attach_ms"] = attach_ms;
+  json["exit_code"] = report.exit_code;
+  if (const Json::Object* stats = report.device_stats.AsObject())
+    for (const auto& [key, value] : *stats) json[key] = value;
+  return WriteFileAtomically(path, AsBytes(json.Dump(2) + "\n"), 0644);
+}
+
+}  // namespace
+
+Result<RunOptions> ReadRunOptions(const Arguments& arguments) {
   RunOptions options;
   options.args = arguments.List("COMMAND");
   if (arguments.Has("entrypoint"))
@@ -96,69 +137,11 @@ Result<RunOptions> ReadOptions(const Arguments& arguments) {
   return options;
 }
 
-Result<ImageConfig> ReadImageConfig(const UnlockedImage& image) {
-  ASSIGN_OR_RETURN(Manifest manifest,
-                   Manifest::Parse(CopyBytes(image.resolved.manifest.bytes())));
-  ASSIGN_OR_RETURN(const OpenManifest opened,
-                   OpenManifest::Open(std::move(manifest), image.data_key));
-  return ImageConfig::Parse(opened.config());
-}
-
-// The image to run: a SOURCE is converted first.
-Result<UnlockedImage> FindImage(Tool& tool, const Arguments& arguments) {
-  const std::string name = arguments.Get("NAME");
-  if (!IsSource(name)) return Unlock(tool, name, "run");
-  ASSIGN_OR_RETURN(
-      const ImageName converted,
-      ConvertSource(
-          tool,
-          {.source = name, .name = "", .platform = arguments.Get("platform")}));
-  return Unlock(tool, converted.ToString(), "run");
-}
-
-double MillisecondsSince(Deadline begin) {
-  const std::chrono::duration<double, std::milli> passed =
-      SystemClock().Now() - begin;
-  return passed.count();
-}
-
-Status WriteStats(const std::string& path, double resolve_ms, double attach_ms,
-                  const RunReport& report) {
-  Json json = report.timings.ToJson();
-  json["resolve_ms"] = resolve_ms;
-  json["attach_ms"] = attach_ms;
-  json["exit_code"] = report.exit_code;
-  if (const Json::Object* stats = report.device_stats.AsObject())
-    for (const auto& [key, value] : *stats) json[key] = value;
-  return WriteFileAtomically(path, AsBytes(json.Dump(2) + "\n"), 0644);
-}
-
-void PrintErrors(const RunReport& report) {
-  if (report.error) PrintError("run", *report.error);
-  if (!report.device_fault.empty())
-    PrintMessage(
-        "run: reads or writes of the device failed; its agent said "
-        "last: " +
-        report.device_fault);
-  if (report.cleanup_error)
-    PrintMessage("run: clean-up: " + report.cleanup_error->message +
-                 " ('morsel doctor' clears it)");
-}
-
-}  // namespace
-
-namespace {
-
-struct FinishedRun {
-  UnlockedImage image;
-  RunReport report;
-};
-
-// Finds the image, attaches it, runs the command, and cleans up.
 Result<FinishedRun> RunImage(Tool& tool, const Arguments& arguments,
-                             const RunOptions& options) {
+                             const RunOptions& options,
+                             const std::string& verb) {
   const Deadline begun = SystemClock().Now();
-  ASSIGN_OR_RETURN(UnlockedImage image, FindImage(tool, arguments));
+  ASSIGN_OR_RETURN(UnlockedImage image, FindImage(tool, arguments, verb));
   ASSIGN_OR_RETURN_AS(const ImageConfig config, ReadImageConfig(image),
                       "image " + image.name.ToString());
   ASSIGN_OR_RETURN(KeyService* const keys, tool.Keys());
@@ -177,101 +160,33 @@ Result<FinishedRun> RunImage(Tool& tool, const Arguments& arguments,
                                    .image = config,
                                    .options = options,
                                    .signals = signals});
-  PrintErrors(report);
   if (arguments.Has("stats-file")) {
     // The command has run, and its exit code is what matters.
     const Status written =
         WriteStats(arguments.Get("stats-file"), resolve_ms, attach_ms, report);
-    if (!written.ok()) PrintError("run", written.error());
+    if (!written.ok()) PrintError(verb, written.error());
   }
   return FinishedRun{std::move(image), std::move(report)};
 }
 
-// What `record` prints, and the chunks of it that are to be stored.
-struct Profile {
-  std::vector<uint32_t> chunks;
-  uint64_t bytes = 0;
-};
-
-Profile ProfileOf(const Manifest& manifest,
-                  const std::vector<uint32_t>& chunks) {
-  Profile profile;
-  for (const uint32_t index : chunks) {
-    const std::optional<size_t> position = manifest.FindChunk(index);
-    if (!position) continue;
-    profile.chunks.push_back(index);
-    profile.bytes += manifest.ChunkAt(*position).stored_length;
-  }
-  return profile;
+void PrintFaults(const RunReport& report, const std::string& verb) {
+  if (!report.device_fault.empty())
+    PrintMessage(verb +
+                 ": reads or writes of the device failed; its agent said "
+                 "last: " +
+                 report.device_fault);
+  if (report.cleanup_error)
+    PrintMessage(verb + ": clean-up: " + report.cleanup_error->message +
+                 " ('morsel doctor' clears it)");
 }
-
-Status StoreProfile(Tool& tool, const ImageName& name,
-                    const ResolvedImage& image,
-                    const std::vector<uint32_t>& chunks) {
-  const Profile profile = ProfileOf(image.manifest, chunks);
-  ASSIGN_OR_RETURN(Origin* const origin, tool.OpenOrigin(/*writing=*/true));
-  RETURN_IF_ERROR(
-      origin->SetStartupChunks(image.manifest.id(), profile.chunks));
-  Json json;
-  json["name"] = name.ToString();
-  json["manifest_id"] = image.manifest.id();
-  json["startup_chunks"] = static_cast<uint64_t>(profile.chunks.size());
-  json["startup_bytes"] = profile.bytes;
-  tool.Print(json, image.manifest.id(),
-             name.ToString() + ": recorded " +
-                 std::to_string(profile.chunks.size()) + " chunks, " +
-                 HumanSize(profile.bytes) +
-                 "; its next starts load them "
-                 "ahead\n");
-  return Ok();
-}
-
-Result<int> ForgetProfile(Tool& tool, const Arguments& arguments) {
-  ASSIGN_OR_RETURN(const ImageName name,
-                   ImageName::Parse(arguments.Get("NAME")));
-  ASSIGN_OR_RETURN(Origin* const origin, tool.OpenOrigin(/*writing=*/true));
-  ASSIGN_OR_RETURN(const ResolvedImage image, origin->Resolve(name));
-  RETURN_IF_ERROR(origin->SetStartupChunks(image.manifest.id(), {}));
-  return 0;
-}
-
-Result<std::optional<std::chrono::milliseconds>> TimeLimit(
-    const Arguments& arguments) {
-  if (!arguments.Has("for")) return std::optional<std::chrono::milliseconds>();
-  constexpr double kMaxSeconds = 86'400;
-  const std::string text = arguments.Get("for");
-  char* end = nullptr;
-  const double seconds = std::strtod(text.c_str(), &end);
-  if (text.empty() || *end != '\0' || !(seconds > 0) || seconds > kMaxSeconds)
-    return MakeError(Code::kInvalid, "--for " + text +
-                                         ": not a number of seconds above 0, "
-                                         "86400 at most");
-  return std::optional(
-      std::chrono::milliseconds(static_cast<int64_t>(seconds * 1000)));
-}
-
-}  // namespace
 
 Result<int> RunRun(Tool& tool, const Arguments& arguments) {
-  ASSIGN_OR_RETURN(const RunOptions options, ReadOptions(arguments));
-  ASSIGN_OR_RETURN(const FinishedRun run, RunImage(tool, arguments, options));
+  ASSIGN_OR_RETURN(const RunOptions options, ReadRunOptions(arguments));
+  ASSIGN_OR_RETURN(const FinishedRun run,
+                   RunImage(tool, arguments, options, "run"));
+  if (run.report.error) PrintError("run", *run.report.error);
+  PrintFaults(run.report, "run");
   return run.report.exit_code;
-}
-
-Result<int> RunRecord(Tool& tool, const Arguments& arguments) {
-  if (arguments.Has("forget")) return ForgetProfile(tool, arguments);
-  ASSIGN_OR_RETURN(RunOptions options, ReadOptions(arguments));
-  ASSIGN_OR_RETURN(options.time_limit, TimeLimit(arguments));
-  ASSIGN_OR_RETURN(const FinishedRun run, RunImage(tool, arguments, options));
-  const RunReport& report = run.report;
-  if (report.exit_code != 0 && !report.timed_out) {
-    PrintMessage("record: the command failed (exit code " +
-                 std::to_string(report.exit_code) + "): nothing is recorded");
-    return report.exit_code;
-  }
-  RETURN_IF_ERROR(StoreProfile(tool, run.image.name, run.image.resolved,
-                               report.startup_chunks));
-  return 0;
 }
 
 }  // namespace morsel

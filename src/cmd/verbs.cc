@@ -142,8 +142,11 @@ VerbSpec RunVerb() {
 VerbSpec RecordVerb() {
   std::vector<OptionSpec> options = RunOptionSpecs();
   options.push_back({"for", 0, "SECONDS",
-                     "end the command after so long: for what runs for ever"});
-  options.push_back({"forget", 0, "", "remove the image's startup profile"});
+                     "end the command after so long, 0.001 to 86400: for what "
+                     "runs for ever"});
+  options.push_back({"forget", 0, "",
+                     "remove the startup profile of NAME, and run "
+                     "nothing"});
   return {
       .name = "record",
       .summary = "record what a start of an image reads",
@@ -151,8 +154,15 @@ VerbSpec RecordVerb() {
           "Runs the command as run does, and keeps with the image which chunks "
           "were read, in their order: its startup profile. From then on "
           "whoever attaches the image has them loaded ahead, whatever the "
-          "machine. Nothing is kept if the command fails. Record what "
-          "containers do until they are ready; for a server, --for.",
+          "machine. The profile belongs to the manifest, and so to every name "
+          "that shows it. Record what containers do until they are ready; for "
+          "a server, --for.\n\nThe command's standard output goes to standard "
+          "error; standard output has what was recorded. Nothing is kept, and "
+          "the last profile stays, if the command fails (exit status 1, "
+          "whatever its own was), if its device does, or if it read nothing. "
+          "With --for, what is read until the time is up counts, and the "
+          "command's exit status after that does not matter: it then gets "
+          "SIGTERM, and SIGKILL two seconds later.",
       .arguments = {{.name = "NAME",
                      .help = "an image, or a SOURCE as for convert",
                      .complete = "image"},

@@ -26,6 +26,8 @@ Result<int> RunAgent(Tool& tool, const Arguments& arguments);
 
 // verb_run.cc
 Result<int> RunRun(Tool& tool, const Arguments& arguments);
+
+// verb_record.cc
 Result<int> RunRecord(Tool& tool, const Arguments& arguments);
 
 // verbs_stat.cc

@@ -68,6 +68,8 @@ struct ManifestRecord {
   // The startup profile: the indexes of the chunks that a start reads, in that
   // order; a hint. Empty: none was recorded.
   std::vector<uint32_t> startup_chunks;
+  // What was stored as the profile is none, and was taken as empty.
+  bool has_bad_profile = false;
 };
 
 // images/<name>/<tag>.json

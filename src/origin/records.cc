@@ -229,10 +229,11 @@ Result<ManifestRecord> DecodeRecord(const Json& json) {
       return Bad("wrapped_keys");
     ASSIGN_OR_RETURN(record.wrapped_keys[context], DecodeWrappedKey(wrapped));
   }
+  // A hint, which takes nothing else of the image away.
   Result<std::vector<uint32_t>> chunks = json.GetNumbers("startup_chunks");
-  if (!chunks.ok() || chunks->size() > kMaxStartupChunks)
-    return Bad("startup_chunks");
-  record.startup_chunks = std::move(chunks).value();
+  record.has_bad_profile = !chunks.ok() || chunks->size() > kMaxStartupChunks;
+  if (!record.has_bad_profile)
+    record.startup_chunks = std::move(chunks).value();
   return record;
 }
 

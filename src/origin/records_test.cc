@@ -46,13 +46,34 @@ TEST(Records, ComeBackAsTheyWere) {
   recorded.startup_chunks = {5, 0, 4294967295};
   EXPECT_EQ(DecodeRecord(EncodeRecord(recorded))->startup_chunks,
             recorded.startup_chunks);
-  recorded.startup_chunks.resize(kMaxStartupChunks + 1);
-  EXPECT_EQ(DecodeRecord(EncodeRecord(recorded)).error().code, Code::kCorrupt);
   ManifestRecord emptied = SomeRecord();
   emptied.root.clear();
   emptied.wrapped_keys.clear();
   EXPECT_EQ(DecodeRecord(EncodeRecord(emptied))->root, "");
   EXPECT_TRUE(DecodePointer(EncodePointer({}))->placements.empty());
+}
+
+TEST(Records, ABadStartupProfileIsNone) {
+  const Json odd[] = {Json(-1),
+                      Json(1.5),
+                      Json(true),
+                      Json("x"),
+                      Json(Json::Object{}),
+                      Json(Json::Array{Json(-1)}),
+                      Json(Json::Array{Json(1.5)}),
+                      Json(Json::Array{Json("1")}),
+                      Json(Json::Array{Json(int64_t{1} << 32)}),
+                      Json(Json::Array(kMaxStartupChunks + 1, Json(1)))};
+  for (const Json& profile : odd) {
+    Json json = EncodeRecord(SomeRecord());
+    json["startup_chunks"] = profile;
+    const Result<ManifestRecord> record = DecodeRecord(json);
+    ASSERT_TRUE(record.ok()) << profile.Dump();
+    EXPECT_TRUE(record->startup_chunks.empty()) << profile.Dump();
+    EXPECT_TRUE(record->has_bad_profile) << profile.Dump();
+    EXPECT_EQ(EncodeRecord(*record), EncodeRecord(SomeRecord()));
+  }
+  EXPECT_FALSE(DecodeRecord(EncodeRecord(SomeRecord()))->has_bad_profile);
 }
 
 // Every member in turn is left out and given a value of each other type.

@@ -90,6 +90,11 @@ Result<ResolvedImage> Origin::Resolve(const ImageName& name) {
       return Lost(ManifestKey(record->root, id), RecordKey(id));
   }
   if (!manifest.ok()) return std::move(manifest).error();
+  if (record->has_bad_profile)
+    LogWarn(
+        "an image's startup profile is damaged and not used: 'morsel record' "
+        "it again, or --forget it",
+        {{"record", RecordKey(id)}});
   return ResolvedImage{std::move(record).value(), std::move(manifest).value(),
                        std::move(digest)};
 }

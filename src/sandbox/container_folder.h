@@ -41,7 +41,8 @@ class ContainerFolder {
 
   // "runc", "--root", ..., before the verb.
   std::vector<std::string> RuncCommand() const;
-  // SIGKILL to the container's first process. kIo: runc failed.
+  // SIGKILL to the container's first process. kIo: runc failed, as it does
+  // where there is none; nothing of that is in runc_log().
   Status Kill() const;
   // Kills what is left of the container and makes runc forget it, also if runc
   // was killed before it had noted it; Ok if there is nothing. kIo with runc's

@@ -59,19 +59,20 @@ class TimeLimit {
         *due_ - SystemClock().Now());
     return static_cast<int>(std::clamp<int64_t>(left.count(), 0, 60'000));
   }
-  // The signal whose time has come, once; or 0.
+  // The signal whose time has come, or 0: SIGTERM once, then SIGKILL again and
+  // again, since runc may not have made yet what it is for.
   int Due() {
-    if (!due_ || SystemClock().Now() < *due_) return 0;
-    if (std::exchange(is_asked_, true)) {
-      due_.reset();
-      return SIGKILL;
-    }
-    due_ = SystemClock().Now() + kTimeToEnd;
-    return SIGTERM;
+    const Deadline now = SystemClock().Now();
+    if (!due_ || now < *due_) return 0;
+    const bool again = std::exchange(is_asked_, true);
+    due_ = now + (again ? kKillInterval : kTimeToEnd);
+    return again ? SIGKILL : SIGTERM;
   }
 
  private:
-  static constexpr std::chrono::seconds kTimeToEnd{10};
+  // A first process that has no handler never hears SIGTERM.
+  static constexpr std::chrono::seconds kTimeToEnd{2};
+  static constexpr std::chrono::seconds kKillInterval{1};
 
   std::optional<Deadline> due_;
   bool is_asked_ = false;
@@ -121,8 +122,10 @@ class ContainerRun {
                                       const ProcessPlan& plan) const;
   Result<int> StartAndWait();
   Result<int> WaitForwarding(const Child& runc);
-  void EndCommand(const Child& runc, int signal) const;
+  void EndCommand(const Child& runc, int signal);
   std::optional<Failure> FailureOfRunc() const;
+  void NoteStartup(const Result<DeviceStats>& stats);
+  void NoteDevice();
   Status CleanUp();
 
   const RunRequest& request_;
@@ -246,16 +249,31 @@ Result<int> ContainerRun::StartAndWait() {
     ASSIGN_OR_RETURN(nothing, OpenFile("/dev/null", O_RDONLY));
     spawn.fds.emplace_back(nothing.get(), STDIN_FILENO);
   }
+  if (request_.options.output_to_stderr)
+    spawn.fds.emplace_back(STDERR_FILENO, STDOUT_FILENO);
   ASSIGN_OR_RETURN(const Child runc, Spawn(spawn));
   return WaitForwarding(runc);
 }
 
 // runc forwards all but SIGKILL, which it cannot see.
-void ContainerRun::EndCommand(const Child& runc, int signal) const {
-  if (signal == SIGKILL)
-    static_cast<void>(folder_->Kill());  // it may have ended just now
+void ContainerRun::EndCommand(const Child& runc, int signal) {
+  if (signal == SIGKILL) {
+    // There may be no container yet, or no more: it is tried again.
+    static_cast<void>(folder_->Kill());
+    return;
+  }
+  // Before it reads what it needs to end.
+  report_.timed_out = true;
+  NoteStartup(ReadDeviceStats(
+      DeviceFolder(request_.config, request_.device.id).path()));
+  ::syscall(SYS_pidfd_send_signal, runc.pidfd.get(), signal, nullptr, 0);
+}
+
+void ContainerRun::NoteStartup(const Result<DeviceStats>& stats) {
+  if (stats.ok())
+    report_.startup_chunks = stats->startup_chunks;
   else
-    ::syscall(SYS_pidfd_send_signal, runc.pidfd.get(), signal, nullptr, 0);
+    report_.startup_chunks = stats.error();
 }
 
 Result<int> ContainerRun::WaitForwarding(const Child& runc) {
@@ -266,11 +284,8 @@ Result<int> ContainerRun::WaitForwarding(const Child& runc) {
     if (::poll(polled.data(), polled.size(), limit.PollMs()) < 0 &&
         errno != EINTR)
       return ErrnoError(errno, "wait for runc");
-    if (const int signal = limit.Due(); signal != 0) {
-      report_.timed_out = true;
-      EndCommand(runc, signal);
-    }
     if (polled[0].revents != 0) return WaitChild(runc);
+    if (const int signal = limit.Due(); signal != 0) EndCommand(runc, signal);
     while (const auto signal = request_.signals.Take()) {
       if (signal->from_terminal) continue;
       ::syscall(SYS_pidfd_send_signal, runc.pidfd.get(), signal->number,
@@ -309,6 +324,20 @@ std::optional<Failure> ContainerRun::FailureOfRunc() const {
   return std::nullopt;
 }
 
+void ContainerRun::NoteDevice() {
+  const DeviceFolder device(request_.config, request_.device.id);
+  const Result<DeviceStats> stats = ReadDeviceStats(device.path());
+  if (!report_.timed_out) NoteStartup(stats);
+  if (stats.ok()) report_.device_stats = StatsToJson(*stats);
+  if (!device.IsServed())
+    report_.device_fault = "it died; " + device.LastLogLine();
+  else if (stats.ok() && stats->errors > 0)
+    report_.device_fault = device.LastLogLine();
+  else
+    return;
+  if (report_.device_fault.empty()) report_.device_fault = "nothing";
+}
+
 // Every step is taken, whatever became of those before; the first error is
 // the one that is told.
 Status ContainerRun::CleanUp() {
@@ -317,14 +346,7 @@ Status ContainerRun::CleanUp() {
     if (first.ok() && !status.ok()) first = std::move(status);
   };
   if (folder_) keep(folder_->DeleteFromRunc());
-  const DeviceFolder device(request_.config, request_.device.id);
-  if (Result<DeviceStats> stats = ReadDeviceStats(device.path()); stats.ok()) {
-    report_.device_stats = StatsToJson(*stats);
-    report_.startup_chunks = std::move(stats->startup_chunks);
-    if (stats->errors > 0) report_.device_fault = device.LastLogLine();
-  }
-  if (!device.IsServed())
-    report_.device_fault = "it died; " + device.LastLogLine();
+  NoteDevice();
   if (root_is_mounted_ &&
       ::umount2(folder_->rootfs_dir().c_str(), UMOUNT_NOFOLLOW) != 0)
     keep(ErrnoError(errno, "umount " + folder_->rootfs_dir()));

@@ -13,6 +13,7 @@
 // meanwhile (the mount namespace belongs to the thread).
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -50,14 +51,16 @@ struct RunReport {
   // What went wrong while cleaning up; the exit code is the command's.
   std::optional<Error> cleanup_error;
   RunTimings timings;
-  // The last line of the agent's log, if reads or writes of the device failed;
-  // the log itself goes with the device.
+  // What the agent's log said last, never "", if reads or writes of the device
+  // failed; the log itself goes with the device.
   std::string device_fault;
   // The device's counters when the command had ended (block/device_stats.h),
   // by their names; null if the agent was dead.
   Json device_stats;
-  // Which chunks it read first, in order; at most kMaxStartupChunks.
-  std::vector<uint32_t> startup_chunks;
+  // Which chunks it read first, in order, as long as the command ran within
+  // the time limit; at most kMaxStartupChunks. Else as ReadDeviceStats.
+  Result<std::vector<uint32_t>> startup_chunks =
+      MakeError(Code::kUnavailable, "the command has not run");
   // The command was ended since RunOptions::time_limit had passed.
   bool timed_out = false;
 };

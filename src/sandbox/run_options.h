@@ -48,10 +48,12 @@ struct RunOptions {
   bool read_only = false;                 // the root
   Network network = Network::kNone;
   std::vector<BindMount> binds;
-  // How long the command runs: then it gets SIGTERM, and SIGKILL 10 s later.
+  // How long the command runs: then it gets SIGTERM, and from 2 s later on
+  // SIGKILL until it has ended.
   std::optional<std::chrono::milliseconds> time_limit;
-  bool terminal = false;     // -t: standard input must be one
-  bool interactive = false;  // -i: else standard input is empty
+  bool output_to_stderr = false;  // what it writes to standard output
+  bool terminal = false;          // -t: standard input must be one
+  bool interactive = false;       // -i: else standard input is empty
   std::vector<std::string> add_capabilities;   // "NET_ADMIN", "ALL"
   std::vector<std::string> drop_capabilities;  // dropped first
 };

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 
@@ -223,6 +224,26 @@ TEST_F(RunTest, CleansUpWhenRuncIsKilled) {
   const int runc = std::stoi(std::string(AsText(*children)));
   ASSERT_EQ(::kill(runc, SIGKILL), 0);
   EXPECT_EQ(runner.Wait(), 128 + SIGKILL);
+  EXPECT_THAT(Leftovers(), IsEmpty());
+}
+
+TEST_F(RunTest, EndsWhatIsNotThroughInTime) {
+  options_.time_limit = std::chrono::milliseconds(500);
+  RunReport report =
+      Run({"sh", "-c", "trap 'exit 7' TERM; while :; do sleep 0.1; done"});
+  EXPECT_TRUE(report.timed_out);
+  EXPECT_FALSE(report.error) << report.error->message;
+  // The agent here keeps no statistics, which is not to say it read nothing.
+  EXPECT_FALSE(report.startup_chunks.ok());
+  // Process 1 without a handler does not hear SIGTERM.
+  report = Run({"sleep", "1000"});
+  EXPECT_TRUE(report.timed_out);
+  EXPECT_FALSE(report.error) << report.error->message;
+  EXPECT_EQ(report.exit_code, 128 + SIGKILL);
+  options_.time_limit = std::chrono::hours(1);
+  report = Run({"sh", "-c", "exit 7"});
+  EXPECT_FALSE(report.timed_out);
+  EXPECT_EQ(report.exit_code, 7);
   EXPECT_THAT(Leftovers(), IsEmpty());
 }
 
