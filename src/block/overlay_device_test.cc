@@ -197,6 +197,27 @@ TEST(OverlayDevice, ADiscardThatWasCutShortGivesItsSpaceBack) {
   }
 }
 
+TEST(OverlayDevice, AHoleLeftBeforeARebootIsPunchedAfterIt) {
+  const Bytes image(kSize, std::byte{9});
+  const uint64_t kPages = OverlayMap::kPagesPerGroup;
+  Files files;
+  files.durable = true;
+  {
+    const auto device = files.Open(image);
+    ASSERT_TRUE(device->Write(0, Bytes(kMiB, std::byte{1})).ok());
+    ASSERT_TRUE(device->Flush().ok());
+  }
+  {
+    const auto map = files.OpenMap();
+    map->NoteHole(0, 1);
+    map->Set(kPages, kPages, PageState::kZero);
+    ASSERT_TRUE(map->Publish(map->Snapshot()).ok());
+  }
+  files.boot = "boot-2";
+  files.Open(image);
+  EXPECT_EQ(files.AllocatedBytes(), kMiB - kPages * kPageSize);
+}
+
 // A file that cannot be synced.
 Fd Unsyncable() {
   std::array<int, 2> ends{};

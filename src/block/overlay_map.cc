@@ -103,10 +103,11 @@ Status OverlayMap::Create() {
 }
 
 Status OverlayMap::WriteHeader() {
-  // What the header stands for is on disk before it.
+  // Holes to be punched stay noted. What the header stands for is on disk
+  // before it.
   if (options_.durable && ::fsync(file_.get()) != 0)
     return ErrnoError(errno, "fsync the overlay's map");
-  Bytes header(kHeaderSize);
+  Bytes header(kHolesAt);
   StoreText(header, 0, kMagic);
   StoreLe<uint32_t>(&header[kVersionAt], kVersion);
   StoreLe<uint32_t>(&header[kFlagsAt], options_.durable ? kDurableFlag : 0);
