@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # A write of less than a page waits for the image while the local cache is away,
-# its child is killed, and the next one begins without a cache: when a cache is
+# its child is killed, and the next one begins without a daemon: when a cache is
 # there again within io_timeout, the write is done, and nothing else hangs.
 . "$(dirname "$0")/lib.sh"
 requires root fuse jq
@@ -19,7 +19,7 @@ start dd if="$WORK/new" of="$device" bs=512 seek=$((index * 1024)) conv=notrunc 
   status=none
 writer=$!
 kill -KILL "$(field "$note" .child.pid)"
-wait_until grep -q "begins without a local cache" "${note%/*}/agent.log"
+wait_until grep -Eq "begins with(out| the arena of) a local cache" "${note%/*}/agent.log"
 start_local_cache
 wait "$writer" || fail "the write failed"
 dd if="$device" bs=512 skip=$((index * 1024)) count=1 status=none |
