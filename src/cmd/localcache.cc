@@ -224,6 +224,9 @@ Status Daemon::Serve() {
   if (!words_.is_shared) leases_->EndAll();
   pthread_kill(attendant.native_handle(), SIGTERM);
   attendant.join();
+  // A request to the origin that hangs, and that nobody waits for, keeps no
+  // daemon: whoever starts the next one waits for its end.
+  if (server_->IsPrefetching()) ::_exit(status.ok() ? 0 : 1);
   return status;
 }
 

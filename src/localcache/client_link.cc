@@ -51,6 +51,11 @@ void ClientLink::Close() {
   CloseLocked();
 }
 
+bool ClientLink::is_closed() const {
+  MutexLock lock(mutex_);
+  return closed_;
+}
+
 void ClientLink::CloseLocked() {
   closed_ = true;
   waiting_.clear();

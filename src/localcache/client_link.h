@@ -60,6 +60,8 @@ class ClientLink {
   // Says that it is admitted, with the arena, for later.
   Status SendVerdict(const VerdictMessage& verdict, int arena_fd)
       EXCLUDES(mutex_);
+  bool is_closed() const EXCLUDES(mutex_);
+
   // Greets back, with the arena and a new ring.
   Status Welcome(int arena_fd) EXCLUDES(mutex_);
   bool welcomed() const { return ring_.has_value(); }
@@ -68,6 +70,8 @@ class ClientLink {
 
   // Requests without an answer yet.
   std::atomic<uint32_t> pending{0};
+  // The room that its prefetches took, in whole pieces; of the server's thread.
+  uint64_t prefetched_bytes = 0;
 
  private:
   // For a socket that has room still. kUnavailable: it has none.
@@ -84,7 +88,7 @@ class ClientLink {
   std::optional<HitRingDrain> ring_;
   std::optional<Device> device_;
 
-  Mutex mutex_;
+  mutable Mutex mutex_;
   std::deque<Bytes> waiting_ GUARDED_BY(mutex_);
   uint64_t waiting_bytes_ GUARDED_BY(mutex_) = 0;
   bool blocked_ GUARDED_BY(mutex_) = false;

@@ -76,6 +76,8 @@ void FetchPipeline::Submit(FetchRequest request, Answer answer) {
   flight->owned |= request.owned;
   flight->suspect |= request.suspect;
   flight->answers.push_back(std::move(answer));
+  if (!demand && request.is_wanted)
+    flight->wanters.push_back(std::move(request.is_wanted));
   if (raises) metrics_.raised.Add();
   if (is_new || (raises && !flight->running)) Enqueue(flight);
 }
@@ -88,13 +90,24 @@ void FetchPipeline::Enqueue(const FlightPtr& flight) {
 
 void FetchPipeline::Drain() {
   MutexLock lock(mutex_);
-  while (!flights_.empty()) landed_.Wait(mutex_);
+  draining_ = true;
+  const auto is_demand = [](const auto& each) { return each.second->demand; };
+  while (std::any_of(flights_.begin(), flights_.end(), is_demand))
+    landed_.Wait(mutex_);
+}
+
+bool FetchPipeline::IsPrefetching() const {
+  MutexLock lock(mutex_);
+  return std::any_of(flights_.begin(), flights_.end(),
+                     [](const auto& each) { return each.second->running; });
 }
 
 FlightPtr FetchPipeline::TakeNear() {
   MutexLock lock(mutex_);
   while (true) {
-    if (auto flight = near_.Take([](const Flight&) { return true; })) {
+    const bool draining = draining_;
+    if (auto flight = near_.Take(
+            [&](const Flight& each) { return each.demand || !draining; })) {
       flight->running = true;
       return flight;
     }
@@ -109,8 +122,10 @@ FlightPtr FetchPipeline::TakeFar(OriginSlots::Held& held) {
     const auto now = clock_.Now();
     // Clang does not see that the lock is held in there.
     const OriginSlots* const slots = &slots_;
-    auto flight =
-        far_.Take([&](const Flight& each) { return slots->MayGo(each, now); });
+    const bool draining = draining_;
+    auto flight = far_.Take([&](const Flight& each) {
+      return (each.demand || !draining) && slots->MayGo(each, now);
+    });
     if (flight != nullptr) {
       flight->running = true;
       held = slots_.Take(*flight, now);
@@ -164,6 +179,12 @@ void FetchPipeline::WorkFar() {
 
 std::optional<FetchAnswer> FetchPipeline::Late(Flight& flight) {
   MutexLock lock(mutex_);
+  const auto is_wanted = [](const auto& ask) { return ask(); };
+  if (!flight.demand && !flight.wanters.empty() &&
+      std::none_of(flight.wanters.begin(), flight.wanters.end(), is_wanted))
+    return FetchAnswer{MakeError(
+        Code::kTimeout,
+        "chunk " + flight.ref.name.Short() + ": nobody waits for it any more")};
   if (flight.deadline >= clock_.Now()) return std::nullopt;
   return FetchAnswer{MakeError(
       Code::kTimeout, "chunk " + flight.ref.name.Short() +

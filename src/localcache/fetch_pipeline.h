@@ -43,6 +43,9 @@ struct FetchRequest {
   bool owned = false;    // the answer shall hold the bytes
   bool suspect = false;  // check the slot before anything else
   Deadline attached{};   // when the device was that asks
+  // Of a prefetch: false once who asked has gone. Asked while the pipeline's
+  // lock is held: it calls nothing of the pipeline. Empty: always.
+  std::function<bool()> is_wanted{};
 };
 
 // What the pipeline asks, nearest first; all must outlive it. A tier that is
@@ -74,14 +77,17 @@ class FetchPipeline {
 
   FetchPipeline(const FetchOptions& options, const FetchTiers& tiers,
                 ArenaWriter& arena, LocalCacheMetrics& metrics, Clock& clock);
-  // Finishes what is queued.
+  // As Drain; then waits for the prefetches that are running.
   ~FetchPipeline();
   FetchPipeline(const FetchPipeline&) = delete;
   FetchPipeline& operator=(const FetchPipeline&) = delete;
 
   void Submit(FetchRequest request, Answer answer) EXCLUDES(mutex_);
-  // Waits until nobody waits for an answer.
+  // Begins no more prefetches, and waits until no demand waits for an answer.
   void Drain() EXCLUDES(mutex_);
+  // Prefetches are running, each until its deadline at most: a destructor would
+  // wait for them.
+  bool IsPrefetching() const EXCLUDES(mutex_);
   uint64_t dropped_slots() const { return dropped_slots_; }
 
  private:
@@ -102,6 +108,7 @@ class FetchPipeline {
   FlightPtr TakeFar(OriginSlots::Held& held) EXCLUDES(mutex_);
   // Nothing: the origin must be asked.
   std::optional<FetchAnswer> Near(Flight& flight) EXCLUDES(mutex_);
+  // An answer if it is too late to fetch it, or nobody wants it any more.
   std::optional<FetchAnswer> Late(Flight& flight) EXCLUDES(mutex_);
   void CheckSlot(Flight& flight);
   std::optional<FetchAnswer> FromArena(Flight& flight) EXCLUDES(mutex_);
@@ -133,6 +140,7 @@ class FetchPipeline {
   FlightQueue near_ GUARDED_BY(mutex_);
   FlightQueue far_ GUARDED_BY(mutex_);
   OriginSlots slots_ GUARDED_BY(mutex_);
+  bool draining_ GUARDED_BY(mutex_) = false;
   bool stop_ GUARDED_BY(mutex_) = false;
   std::vector<std::jthread> threads_;
 };

@@ -52,6 +52,8 @@ struct Flight {
   // Images of those who wait, each once: they may have moved.
   std::vector<std::string> manifests;
   std::vector<Answer> answers;
+  // Whether those who wait for a prefetch are still there.
+  std::vector<std::function<bool()>> wanters;
   Deadline deadline{};                  // the latest of all who wait
   Deadline attached = Deadline::max();  // the oldest device that waits
   bool demand = false;
@@ -70,7 +72,7 @@ class FlightQueue {
   // Queues a flight, or moves it to where it belongs now.
   void Push(const FlightPtr& flight);
   // The first that `may_go`, or null. O(n), and n is bounded by the threads of
-  // all devices.
+  // all devices and what each of them prefetches at once.
   FlightPtr Take(const std::function<bool(const Flight&)>& may_go);
   size_t size() const { return size_; }
 

@@ -66,12 +66,61 @@ TEST(LocalCache, PrefetchesBeginWithTheDaemonAndFailuresAreForgotten) {
 TEST(LocalCache, ManyPrefetchesComeAFewAtATime) {
   ServerOptions options;
   options.requests_per_client = 100;
-  TestCache cache(options, 64 * kMiB);
+  TestCache cache(options, 256 * kMiB);
   std::vector<ChunkRef> refs;
   for (uint64_t i = 0; i < 900; ++i) refs.push_back(cache.AddChunk(i, 1).ref);
   cache.client->Prefetch(refs);
   AwaitLoaded(cache, 900);
   EXPECT_EQ(cache.client->Stats().prefetched, 900u);
+}
+
+// A chunk of one page takes a piece of 64 KiB.
+TEST(LocalCache, PrefetchesOfAClientTakeHalfOfTheArenaAtMost) {
+  TestCache cache({}, 16 * kMiB);
+  std::vector<ChunkRef> refs;
+  for (uint64_t i = 0; i < 300; ++i) refs.push_back(cache.AddChunk(i, 1).ref);
+  cache.client->Prefetch(refs);
+  AwaitLoaded(cache, 128);
+  while (cache.client->Stats().prefetched < 300) std::this_thread::yield();
+  // It is asked for after all of them, so all of them are answered.
+  const TestChunk chunk = cache.AddChunk(1000);
+  EXPECT_EQ(Must(cache.Read(chunk)), chunk.bytes);
+  EXPECT_EQ(cache.origin.gets(), 129);
+}
+
+TEST(LocalCache, ADaemonEndsThoughPrefetchesHang) {
+  ServerOptions options;
+  options.fetch.origin_requests = 2;  // of which prefetches take one
+  TestCache cache(options);
+  cache.origin.SetOpen(false);
+  std::vector<ChunkRef> refs;
+  for (uint64_t i = 0; i < 10; ++i) refs.push_back(cache.AddChunk(i, 1).ref);
+  cache.client->Prefetch(refs);
+  cache.origin.WaitForGets(1);
+  cache.daemon->End();
+  EXPECT_TRUE(cache.daemon->server().IsPrefetching());
+  cache.origin.SetOpen(true);
+  cache.daemon.reset();
+  EXPECT_EQ(cache.origin.gets(), 1);
+}
+
+TEST(LocalCache, WhatAClientThatIsGoneWantedAheadIsNotFetched) {
+  ServerOptions options;
+  options.fetch.origin_requests = 2;
+  TestCache cache(options);
+  const auto other = cache.daemon->Client();
+  cache.origin.SetOpen(false);
+  std::vector<ChunkRef> refs;
+  for (uint64_t i = 0; i < 10; ++i) refs.push_back(cache.AddChunk(i, 1).ref);
+  cache.client->Prefetch(refs);
+  other->Prefetch({refs[9]});
+  cache.origin.WaitForGets(1);
+  cache.client.reset();
+  while (cache.daemon->metrics().clients.value() != 1)
+    std::this_thread::yield();
+  cache.origin.SetOpen(true);
+  while (other->Stats().chunks_loaded == 0) std::this_thread::yield();
+  EXPECT_EQ(cache.origin.gets(), 2);  // the one that was running, and refs[9]
 }
 
 }  // namespace

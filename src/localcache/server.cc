@@ -70,6 +70,7 @@ class Server final : public LocalCacheServer {
         manifest_id_(std::move(endpoints.manifest_id)),
         root_(std::move(endpoints.root)),
         leases_(tiers.leases),
+        prefetch_limit_(arena.Stats().limit_bytes / 2),
         max_starting_(options.max_starting),
         pipeline_(options.fetch, tiers, arena, metrics, clock) {}
 
@@ -107,6 +108,8 @@ class Server final : public LocalCacheServer {
     [[maybe_unused]] const ssize_t count =
         write(stop_.get(), &one, sizeof(one));
   }
+
+  bool IsPrefetching() const override { return pipeline_.IsPrefetching(); }
 
   void SetMaxStarting(uint32_t max_starting) override {
     max_starting_ = max_starting;
@@ -340,6 +343,14 @@ class Server final : public LocalCacheServer {
                             "local cache: too many requests of one client")});
       return;
     }
+    const bool ahead = get.urgency == Urgency::kPrefetch;
+    if (ahead && !HasRoomAhead(*link, get.ref)) {
+      SendAnswer(*link, id, owned,
+                 {MakeError(Code::kExhausted,
+                            "local cache: one client prefetches no more than "
+                            "half of it")});
+      return;
+    }
     const std::string& manifest_id = link->device().manifest_id;
     if (leases_ != nullptr && !manifest_id.empty())
       get.ref.root =
@@ -347,11 +358,19 @@ class Server final : public LocalCacheServer {
     const auto now = clock_.Now();
     const Deadline deadline = now + std::chrono::milliseconds(get.deadline_ms);
     pipeline_.Submit({std::move(get.ref), manifest_id, get.urgency, deadline,
-                      owned, get.suspect, link->device().attached},
+                      owned, get.suspect, link->device().attached,
+                      [link] { return !link->is_closed(); }},
                      [this, link, id, owned, now](const FetchAnswer& answer) {
                        metrics_.wait_seconds.Observe(clock_.Now() - now);
                        SendAnswer(*link, id, owned, answer);
                      });
+  }
+
+  // What is prefetched pushes out no more than half of what others have. A
+  // chunk takes whole pieces.
+  bool HasRoomAhead(ClientLink& link, const ChunkRef& ref) const {
+    link.prefetched_bytes += RoundUp(ref.stored_length, ChunkView::kPieceSize);
+    return link.prefetched_bytes <= prefetch_limit_;
   }
 
   void DrainRings() {
@@ -371,6 +390,7 @@ class Server final : public LocalCacheServer {
   const std::string manifest_id_;
   const std::string root_;
   LeaseKeeper* const leases_;
+  const uint64_t prefetch_limit_;  // bytes of one client's
   Fd epoll_;
   Fd stop_;
   uint64_t next_client_ = kFirstClient;

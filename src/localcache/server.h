@@ -76,9 +76,12 @@ class LocalCacheServer {
   // Serves until the control socket closes (with neither control nor listener:
   // until no client is left), or until Stop. kIo: epoll failed.
   virtual Status Run() = 0;
-  // Makes Run answer what was asked and return. Callable from any thread, and
-  // from a signal handler.
+  // Makes Run answer what was asked, prefetches aside, and return. Callable
+  // from any thread, and from a signal handler.
   virtual void Stop() = 0;
+  // After Run: prefetches that nobody waits for are still running, and the
+  // destructor would wait for them.
+  virtual bool IsPrefetching() const = 0;
   // Takes another limit of starts. Thread-safe.
   virtual void SetMaxStarting(uint32_t max_starting) = 0;
 };

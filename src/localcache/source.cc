@@ -337,7 +337,9 @@ Result<bool> Source::AskOnce(const ChunkRef& ref, const Want& want, bool owned,
   {
     MutexLock lock(mutex_);
     message.id = next_id_++;
-    waiter.loads = !IsAskedFor(ref.name);
+    // One that has just come was somebody else's.
+    waiter.loads = !IsAskedFor(ref.name) &&
+                   Find(ref, {}).outcome != ArenaFind::Outcome::kHit;
     waiters_.emplace(message.id, &waiter);
   }
   const auto answered = SendAndWait(socket, message, want, waiter);
@@ -433,6 +435,7 @@ Status Source::Dispatch(ByteSpan packet) {
   it->second->is_inline = done->is_inline;
   it->second->error = done->error;
   changed_.NotifyAll();
+  SendPrefetches();
   return Ok();
 }
 
@@ -452,6 +455,7 @@ void Source::Disconnect(const std::shared_ptr<const Fd>& socket) {
   if (socket_ != socket) return;
   shutdown(socket->get(), SHUT_RDWR);
   socket_ = nullptr;
+  prefetching_.clear();
   changed_.NotifyAll();
 }
 

@@ -31,6 +31,12 @@ class Daemon {
   }
   ~Daemon() { control_.Close(); }
 
+  // As if its guard had ended: until Run has returned.
+  void End() {
+    control_.Close();
+    thread_.join();
+  }
+
   Fd Connect() const {
     auto pair = Must(MakeSocketPair());
     EXPECT_TRUE(SendNewClient(control_.get(), pair.second).ok());

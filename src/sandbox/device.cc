@@ -61,8 +61,7 @@ Result<AgentSetup> MakeSetup(const Config& config, const ImageName& name,
   setup.cache_origin_requests =
       static_cast<uint32_t>(config.Integer("local_cache.origin_requests"));
   setup.startup_chunks =
-      WithinBytes(image, std::min(config.SizeBytes("agent.prefetch_bytes"),
-                                  setup.cache_memory_bytes / 2));
+      WithinBytes(image, config.SizeBytes("agent.prefetch_bytes"));
   setup.cache_uid = static_cast<uint32_t>(config.Integer("local_cache.uid"));
   setup.child_uid = static_cast<uint32_t>(config.Integer("agent.uid"));
   setup.thread_count = static_cast<uint32_t>(config.Integer("agent.threads"));
