@@ -113,8 +113,8 @@ TEST(LocalCache, WhatAClientThatIsGoneWantedAheadIsNotFetched) {
   std::vector<ChunkRef> refs;
   for (uint64_t i = 0; i < 10; ++i) refs.push_back(cache.AddChunk(i, 1).ref);
   cache.client->Prefetch(refs);
-  other->Prefetch({refs[9]});
   cache.origin.WaitForGets(1);
+  other->Prefetch({refs[9]});
   cache.client.reset();
   while (cache.daemon->metrics().clients.value() != 1)
     std::this_thread::yield();
