@@ -91,6 +91,16 @@ VerbSpec VerifyVerb() {
       .run = RunVerify};
 }
 
+std::vector<ArgumentSpec> RunArgumentSpecs() {
+  return {{.name = "NAME",
+           .help = "an image, or a SOURCE as for convert",
+           .complete = "image"},
+          {.name = "COMMAND",
+           .help = "what to run instead of the image's command",
+           .required = false,
+           .rest = true}};
+}
+
 std::vector<OptionSpec> RunOptionSpecs() {
   return {{"interactive", 'i', "", "keep standard input open"},
           {"tty", 't', "", "give the command a terminal"},
@@ -125,13 +135,7 @@ VerbSpec RunVerb() {
           "image of 'morsel mount' as well: its device is then in use until "
           "the container ends.\n\nThere is no -d, ps or exec: for long-running "
           "containers there is containerd.",
-      .arguments = {{.name = "NAME",
-                     .help = "an image, or a SOURCE as for convert",
-                     .complete = "image"},
-                    {.name = "COMMAND",
-                     .help = "what to run instead of the image's command",
-                     .required = false,
-                     .rest = true}},
+      .arguments = RunArgumentSpecs(),
       .options = RunOptionSpecs(),
       .examples = {{"morsel run app:1.0", "Runs the image's own command."},
                    {"morsel run -it --net host oci:./images:python -- bash",
@@ -163,13 +167,7 @@ VerbSpec RecordVerb() {
           "With --for, what is read until the time is up counts, and the "
           "command's exit status after that does not matter: it then gets "
           "SIGTERM, and SIGKILL two seconds later.",
-      .arguments = {{.name = "NAME",
-                     .help = "an image, or a SOURCE as for convert",
-                     .complete = "image"},
-                    {.name = "COMMAND",
-                     .help = "what to run instead of the image's command",
-                     .required = false,
-                     .rest = true}},
+      .arguments = RunArgumentSpecs(),
       .options = std::move(options),
       .examples = {{"morsel record --for 10 web:1.0",
                     "Records the first ten seconds of a server."}},
